@@ -1,0 +1,33 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import real_data
+
+
+@pytest.fixture(scope="session")
+def repo_root() -> Path:
+    """The top folder of the checkout."""
+    return real_data.ROOT
+
+
+@pytest.fixture(scope="session")
+def real_data_dir() -> Path:
+    """The folder of real frames; skips where there is none."""
+    folder = real_data.real_data_dir()
+    if not folder.is_dir():
+        pytest.skip(f"no real frames: set CROWDSKY_REAL_DATA (looked in {folder})")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_frames(real_data_dir: Path) -> list[Path]:
+    """Every real frame, in a fixed order; skips where there is none."""
+    frames = real_data.real_frames()
+    if not frames:
+        pytest.skip(f"no .fit files below {real_data_dir}")
+    return frames
