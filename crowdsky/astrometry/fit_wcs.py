@@ -1,0 +1,241 @@
+"""From an attitude that is right to a few arcsec to the WCS that fits the stars best."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crowdsky.astrometry.plate_solution import Sip
+from crowdsky.kernels import njit
+
+__all__ = ["first_guess", "fit_plate", "fit_sip", "scale_and_elongation"]
+
+FIRST_RADIUS_ARCSEC = 7.0
+LAST_RADIUS_ARCSEC = 3.0
+N_PASSES = 5
+MIN_FOR_AFFINE = 6
+MIN_FOR_SIP = 40
+
+
+@njit()
+def first_guess(rotation, unit, parity):
+    """Direction of the image's centre and CD matrix (``unit`` radians a pixel) of an attitude."""
+    centre = rotation[:, 2].copy()
+    cd = np.empty((2, 2))
+    rho = max(1e-12, np.sqrt(centre[0] ** 2 + centre[1] ** 2))
+    e0, e1 = -centre[1] / rho, centre[0] / rho
+    n0, n1, n2 = -centre[2] * e1, centre[2] * e0, centre[0] * e1 - centre[1] * e0
+    for column in range(2):
+        factor = unit * parity if column == 0 else unit
+        v = rotation[:, column]
+        cd[0, column] = factor * (e0 * v[0] + e1 * v[1])
+        cd[1, column] = factor * (n0 * v[0] + n1 * v[1] + n2 * v[2])
+    return centre, cd
+
+
+@njit()
+def scale_and_elongation(cd):
+    """Square root of a pixel's area, and the ratio of the matrix's singular values."""
+    even = np.sqrt((cd[0, 0] + cd[1, 1]) ** 2 + (cd[1, 0] - cd[0, 1]) ** 2)
+    odd = np.sqrt((cd[0, 0] - cd[1, 1]) ** 2 + (cd[1, 0] + cd[0, 1]) ** 2)
+    largest, smallest = (even + odd) / 2, max(1e-30, abs(even - odd) / 2)
+    return np.sqrt(largest * smallest), largest / smallest
+
+
+@njit()
+def fit_plate(  # noqa: C901 - one loop over passes, compiled as a whole
+    dx, dy, xyz, weight, centre, cd, pair, residual
+):
+    """Match all stars and fit six constants, in passes of shrinking radius.
+
+    The tangent point is kept at the image's centre: after each pass it moves to where the fit puts
+    that centre. With fewer than six pairs the fit is a similarity (four constants).
+
+    Parameters
+    ----------
+    dx, dy : ndarray, shape (n,)
+        Image stars relative to the image's centre, pixels.
+    xyz : ndarray, shape (m, 3)
+        Catalogue unit vectors.
+    weight : ndarray, shape (m,)
+        Inverse variance of each catalogue star as seen in this image.
+    centre : ndarray, shape (3,)
+        In: first guess of the centre's direction. Out: the fitted one.
+    cd : ndarray, shape (2, 2)
+        In: first guess, radians a pixel. Out: the fitted matrix.
+    pair : ndarray of int64, shape (n,)
+        Out: catalogue row in ``xyz`` of each star, -1 for none.
+    residual : ndarray, shape (n, 2)
+        Out: image minus catalogue, radians.
+
+    Returns
+    -------
+    int
+        Number of pairs.
+    """
+    n, m = dx.shape[0], xyz.shape[0]
+    arcsec = np.pi / 648000.0
+    plane = np.empty((m, 2))
+    owner = np.empty(m, np.int64)
+    distance = np.empty(n)
+    n_pairs = 0
+    for step in range(N_PASSES):
+        rho = np.sqrt(centre[0] ** 2 + centre[1] ** 2)
+        if rho < 1e-12:
+            e0, e1 = 0.0, 1.0
+        else:
+            e0, e1 = -centre[1] / rho, centre[0] / rho
+        n0, n1, n2 = -centre[2] * e1, centre[2] * e0, centre[0] * e1 - centre[1] * e0
+        for s in range(m):
+            z = xyz[s, 0] * centre[0] + xyz[s, 1] * centre[1] + xyz[s, 2] * centre[2]
+            plane[s, 0] = (xyz[s, 0] * e0 + xyz[s, 1] * e1) / z
+            plane[s, 1] = (xyz[s, 0] * n0 + xyz[s, 1] * n1 + xyz[s, 2] * n2) / z
+            owner[s] = -1
+        share = step / (N_PASSES - 1.0)
+        radius = (FIRST_RADIUS_ARCSEC + share * (LAST_RADIUS_ARCSEC - FIRST_RADIUS_ARCSEC)) * arcsec
+        if step > 0 and n_pairs >= 8:
+            spread = np.sort(distance[:n_pairs])[n_pairs // 2]
+            radius = min(radius, max(1.2 * arcsec, 3.5 * spread))
+        for t in range(n):
+            px = cd[0, 0] * dx[t] + cd[0, 1] * dy[t]
+            py = cd[1, 0] * dx[t] + cd[1, 1] * dy[t]
+            best, where = radius * radius, -1
+            for s in range(m):
+                d2 = (plane[s, 0] - px) ** 2 + (plane[s, 1] - py) ** 2
+                if d2 < best:
+                    best, where = d2, s
+            pair[t] = where
+            residual[t, 0] = best
+            if where >= 0:
+                rival = owner[where]
+                if rival < 0 or residual[rival, 0] > best:
+                    if rival >= 0:
+                        pair[rival] = -1
+                    owner[where] = t
+                else:
+                    pair[t] = -1
+        # Normal equations of xi = p0 + p1 dx + p2 dy, eta = q0 + q1 dx + q2 dy.
+        normal = np.zeros((3, 3))
+        right = np.zeros((3, 2))
+        n_pairs = 0
+        for t in range(n):
+            if pair[t] < 0:
+                continue
+            n_pairs += 1
+            w = weight[pair[t]]
+            row = (1.0, dx[t] / 1000.0, dy[t] / 1000.0)
+            for a in range(3):
+                for b in range(3):
+                    normal[a, b] += w * row[a] * row[b]
+                right[a, 0] += w * row[a] * plane[pair[t], 0]
+                right[a, 1] += w * row[a] * plane[pair[t], 1]
+        if n_pairs < 3:
+            return n_pairs
+        if n_pairs >= MIN_FOR_AFFINE:
+            normal[1, 1] += 1e-9 * normal[0, 0]
+            normal[2, 2] += 1e-9 * normal[0, 0]
+            solution = np.linalg.solve(normal, right)
+            shift_x, shift_y = solution[0, 0], solution[0, 1]
+            cd[0, 0], cd[0, 1] = solution[1, 0] / 1000.0, solution[2, 0] / 1000.0
+            cd[1, 0], cd[1, 1] = solution[1, 1] / 1000.0, solution[2, 1] / 1000.0
+        else:
+            shift_x, shift_y = _fit_similarity(dx, dy, plane, weight, pair, cd)
+        k = 0
+        for t in range(n):
+            if pair[t] >= 0:
+                residual[t, 0] = shift_x + cd[0, 0] * dx[t] + cd[0, 1] * dy[t] - plane[pair[t], 0]
+                residual[t, 1] = shift_y + cd[1, 0] * dx[t] + cd[1, 1] * dy[t] - plane[pair[t], 1]
+                distance[k] = np.sqrt(residual[t, 0] ** 2 + residual[t, 1] ** 2)
+                k += 1
+        c0 = centre[0] + shift_x * e0 + shift_y * n0
+        c1 = centre[1] + shift_x * e1 + shift_y * n1
+        c2 = centre[2] + shift_y * n2
+        norm = np.sqrt(c0 * c0 + c1 * c1 + c2 * c2)
+        centre[0], centre[1], centre[2] = c0 / norm, c1 / norm, c2 / norm
+    return n_pairs
+
+
+@njit()
+def _fit_similarity(dx, dy, plane, weight, pair, cd):
+    """Shift, rotation and scale with the parity that ``cd`` has; returns the shift."""
+    sign = 1.0 if cd[0, 0] * cd[1, 1] - cd[0, 1] * cd[1, 0] > 0 else -1.0
+    total = mx = my = mp = mq = 0.0
+    for t in range(dx.shape[0]):
+        if pair[t] >= 0:
+            w = weight[pair[t]]
+            total += w
+            mx += w * dx[t]
+            my += w * dy[t] * sign
+            mp += w * plane[pair[t], 0]
+            mq += w * plane[pair[t], 1]
+    mx, my, mp, mq = mx / total, my / total, mp / total, mq / total
+    dot = cross = square = 0.0
+    for t in range(dx.shape[0]):
+        if pair[t] >= 0:
+            w = weight[pair[t]]
+            x, y = dx[t] - mx, dy[t] * sign - my
+            p, q = plane[pair[t], 0] - mp, plane[pair[t], 1] - mq
+            dot += w * (x * p + y * q)
+            cross += w * (x * q - y * p)
+            square += w * (x * x + y * y)
+    c, s = dot / square, cross / square
+    cd[0, 0], cd[0, 1] = c, -s * sign
+    cd[1, 0], cd[1, 1] = s, c * sign
+    return mp - (c * mx - s * my), mq - (s * mx + c * my)
+
+
+def fit_sip(
+    dx: NDArray[np.float64],
+    dy: NDArray[np.float64],
+    standard_deg: NDArray[np.float64],
+    shape: tuple[int, int],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], Sip] | None:
+    """Linear part and quadratic distortion together, if the stars justify the distortion.
+
+    Justified means: at least 40 stars, and a Bayesian information criterion (Schwarz 1978) that six
+    more constants lower by 10 at least.
+
+    Parameters
+    ----------
+    dx, dy : ndarray, shape (n,)
+        Matched stars relative to the centre, pixels.
+    standard_deg : ndarray, shape (n, 2)
+        Where the catalogue has them in the tangent plane, degrees.
+    shape : tuple of int
+        ``(ny, nx)``: the way back is fitted over this field.
+
+    Returns
+    -------
+    tuple or None
+        Standard coordinates of the centre (degrees), the CD matrix and the distortion.
+    """
+    n = len(dx)
+    if n < MIN_FOR_SIP:
+        return None
+    size = max(shape) / 2
+    u, v = dx / size, dy / size
+    base = _quadratic(u, v)
+    linear, *_ = np.linalg.lstsq(base[:, :3], standard_deg, rcond=None)
+    whole = np.asarray(np.linalg.lstsq(base, standard_deg, rcond=None)[0], dtype=np.float64)
+    before = np.sum((standard_deg - base[:, :3] @ linear) ** 2)
+    after = np.sum((standard_deg - base @ whole) ** 2)
+    if 2 * n * np.log(before / max(after, 1e-30)) < 6 * np.log(2 * n) + 10.0:
+        return None
+    cd = whole[1:3].T / size
+    bent = np.linalg.solve(cd, whole[3:].T) / size**2  # pixels, rows a and b
+    gv, gu = np.mgrid[-1:1:21j, -1:1:21j]
+    grid = np.stack([gu.ravel() * shape[1] / 2, gv.ravel() * shape[0] / 2])
+    moved = grid + bent @ _quadratic(*grid)[:, 3:].T
+    back, *_ = np.linalg.lstsq(_quadratic(*(moved / size)), (grid - moved).T, rcond=None)
+    a, b, ap, bp = (np.zeros((3, 3)) for _ in range(4))
+    for matrix, row in ((a, 0), (b, 1)):
+        matrix[2, 0], matrix[1, 1], matrix[0, 2] = bent[row]
+    for matrix, column in ((ap, 0), (bp, 1)):
+        matrix[0, 0] = back[0, column]
+        matrix[1, 0], matrix[0, 1] = back[1:3, column] / size
+        matrix[2, 0], matrix[1, 1], matrix[0, 2] = back[3:, column] / size**2
+    return whole[0], cd, Sip(a, b, ap, bp)
+
+
+def _quadratic(u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.stack([np.ones_like(u), u, v, u * u, u * v, v * v], axis=1)
