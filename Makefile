@@ -1,0 +1,78 @@
+# Two commands matter: `make run` and `make test`. Each sets everything up first, and nothing needs
+# to be activated: every tool is called by its path in .venv.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# Any Python from 3.11 on; name one with `make PYTHON=python3.12 ...`.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	>/dev/null 2>&1; then echo $$p; break; fi; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The stamp's name holds what the environment depends on, so a new lock or a moved checkout makes a
+# new environment, and nothing else does.
+STAMP := $(VENV)/.made-$(shell { cat requirements.lock pyproject.toml; pwd; } | cksum | cut -d' ' -f1)
+
+OUT ?= night
+DATA ?=
+JOBS ?= 2
+TESTS ?=
+
+.PHONY: help setup run test lint types contracts tests bench lock clean
+
+help: ## show this
+	@echo "make run            a short simulated night of two targets: solved, stacked, shown"
+	@echo "make run DATA=dir   the same with the frames below dir"
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | grep -vE '^run:' \
+		| sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' \
+		| while IFS=$$'\t' read -r name text; do printf 'make %-14s %s\n' "$$name" "$$text"; done
+
+setup: $(STAMP) ## make .venv in this folder
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "CrowdSky needs Python 3.11 or newer on the PATH" >&2; exit 1; }
+	@if ! $(BIN)/python -c 'import pip' >/dev/null 2>&1; then \
+		echo "making $(VENV) with $$($(PYTHON) --version)"; \
+		rm -rf $(VENV); $(PYTHON) -m venv $(VENV); fi
+	@rm -f $(VENV)/.made-*
+	@echo "installing the locked packages into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-deps --no-build-isolation -e .
+	@$(BIN)/crowdsky catalogue index
+	@touch $@
+
+run: setup ## the main job: simulate (or take DATA=dir), solve, stack, show
+	@$(BIN)/crowdsky demo --output "$(OUT)" --jobs $(JOBS) $(if $(DATA),--data "$(DATA)")
+
+test: setup lint types contracts tests ## lint, types, import contracts and every test
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: setup
+	$(BIN)/mypy
+
+contracts: setup
+	$(BIN)/lint-imports
+
+tests: setup
+	$(BIN)/pytest -q -n $(JOBS) $(TESTS)
+
+bench: setup ## print how fast and how good, beside the peers that are installed
+	$(BIN)/python -m tests.benchmarks.run
+
+lock: setup ## write requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+		--upgrade --quiet --no-annotate --no-emit-index-url --no-emit-find-links \
+		--custom-compile-command "make lock" --output-file requirements.lock
+
+clean: ## remove what the make targets made, .venv included
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
+		build dist night *.egg-info
+	find crowdsky tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Measured figures: how fast, how accurate, how robust. `make bench` prints them."""
