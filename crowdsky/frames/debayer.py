@@ -6,9 +6,10 @@ falls on the mosaic beyond the sampling itself.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from crowdsky.kernels import njit
 
 __all__ = ["bilinear", "red_position", "superpixel"]
 
@@ -96,7 +97,7 @@ def bilinear(
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@njit()
 def _cell_means(mosaic: NDArray[np.uint16], image: NDArray[np.float32]) -> None:
     for j in range(image.shape[0]):
         upper = mosaic[2 * j]
@@ -111,7 +112,7 @@ def _cell_means(mosaic: NDArray[np.uint16], image: NDArray[np.float32]) -> None:
             image[j, i] = np.float32(total) * np.float32(0.25)
 
 
-@numba.njit(cache=True, nogil=True)
+@njit()
 def _interpolate(
     mosaic: NDArray[np.uint16], red_x: int, red_y: int, out: NDArray[np.uint16]
 ) -> None:
@@ -143,7 +144,7 @@ def _interpolate(
             _edge_pixel(above, here, below, x, (x & 1) == column, plane, row)
 
 
-@numba.njit(cache=True, nogil=True)
+@njit()
 def _inner_pairs(
     above: NDArray[np.uint16],
     here: NDArray[np.uint16],
@@ -173,7 +174,7 @@ def _inner_pairs(
         row[at + 3 + other] = (a2 + b2 + 1) >> 1
 
 
-@numba.njit(cache=True, nogil=True)
+@njit()
 def _edge_pixel(
     above: NDArray[np.uint16],
     here: NDArray[np.uint16],

@@ -8,7 +8,6 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +17,7 @@ from crowdsky.frames.frame_header import FrameHeader
 from crowdsky.frames.header import interpret
 from crowdsky.frames.limits import DoorLimits
 from crowdsky.frames.opening import open_regular_file
+from crowdsky.kernels import njit
 
 __all__ = ["RawFrame", "read_frame", "read_rgb"]
 
@@ -131,7 +131,7 @@ def _fill(stream: FileIO, header: FrameHeader, pixels: NDArray[Any]) -> None:
         done += n_read
 
 
-@numba.njit(cache=True, nogil=True)
+@njit()
 def _native_unsigned(pixels: NDArray[np.uint16]) -> None:
     """Big-endian signed with BZERO 32768 into native unsigned, in place, in one pass.
 
