@@ -1,6 +1,6 @@
 """From a star list to a WCS: catalogue, hinted and blind search, evidence, fit."""
 
-from crowdsky.astrometry.blind_index import blind_index, blind_index_path
+from crowdsky.astrometry.sky_index import blind_index, blind_index_path
 from crowdsky.astrometry.catalogue import (
     Catalogue,
     CatalogueSource,

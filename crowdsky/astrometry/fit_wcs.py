@@ -18,18 +18,36 @@ MIN_FOR_SIP = 40
 
 
 @njit()
+def _cross(a, b):
+    c = np.empty(3)
+    c[0] = a[1] * b[2] - a[2] * b[1]
+    c[1] = a[2] * b[0] - a[0] * b[2]
+    c[2] = a[0] * b[1] - a[1] * b[0]
+    return c
+
+
+@njit()
+def _axes(centre):
+    """Unit vectors to the East and North of a direction; at a pole those that belong to RA 0."""
+    east = np.zeros(3)
+    rho = np.sqrt(centre[0] ** 2 + centre[1] ** 2)
+    if rho < 1e-12:
+        east[1] = 1.0
+    else:
+        east[0], east[1] = -centre[1] / rho, centre[0] / rho
+    return east, _cross(centre, east)
+
+
+@njit()
 def first_guess(rotation, unit, parity):
     """Direction of the image's centre and CD matrix (``unit`` radians a pixel) of an attitude."""
     centre = rotation[:, 2].copy()
     cd = np.empty((2, 2))
-    rho = max(1e-12, np.sqrt(centre[0] ** 2 + centre[1] ** 2))
-    e0, e1 = -centre[1] / rho, centre[0] / rho
-    n0, n1, n2 = -centre[2] * e1, centre[2] * e0, centre[0] * e1 - centre[1] * e0
+    east, north = _axes(centre)
     for column in range(2):
         factor = unit * parity if column == 0 else unit
-        v = rotation[:, column]
-        cd[0, column] = factor * (e0 * v[0] + e1 * v[1])
-        cd[1, column] = factor * (n0 * v[0] + n1 * v[1] + n2 * v[2])
+        cd[0, column] = factor * np.sum(east * rotation[:, column])
+        cd[1, column] = factor * np.sum(north * rotation[:, column])
     return centre, cd
 
 
@@ -79,17 +97,13 @@ def fit_plate(  # noqa: C901 - one loop over passes, compiled as a whole
     owner = np.empty(m, np.int64)
     distance = np.empty(n)
     n_pairs = 0
+    # The axes are carried along as the centre moves: near a pole, East turns with every step.
+    east, north = _axes(centre)
     for step in range(N_PASSES):
-        rho = np.sqrt(centre[0] ** 2 + centre[1] ** 2)
-        if rho < 1e-12:
-            e0, e1 = 0.0, 1.0
-        else:
-            e0, e1 = -centre[1] / rho, centre[0] / rho
-        n0, n1, n2 = -centre[2] * e1, centre[2] * e0, centre[0] * e1 - centre[1] * e0
         for s in range(m):
             z = xyz[s, 0] * centre[0] + xyz[s, 1] * centre[1] + xyz[s, 2] * centre[2]
-            plane[s, 0] = (xyz[s, 0] * e0 + xyz[s, 1] * e1) / z
-            plane[s, 1] = (xyz[s, 0] * n0 + xyz[s, 1] * n1 + xyz[s, 2] * n2) / z
+            plane[s, 0] = (xyz[s, 0] * east[0] + xyz[s, 1] * east[1] + xyz[s, 2] * east[2]) / z
+            plane[s, 1] = (xyz[s, 0] * north[0] + xyz[s, 1] * north[1] + xyz[s, 2] * north[2]) / z
             owner[s] = -1
         share = step / (N_PASSES - 1.0)
         radius = (FIRST_RADIUS_ARCSEC + share * (LAST_RADIUS_ARCSEC - FIRST_RADIUS_ARCSEC)) * arcsec
@@ -147,11 +161,19 @@ def fit_plate(  # noqa: C901 - one loop over passes, compiled as a whole
                 residual[t, 1] = shift_y + cd[1, 0] * dx[t] + cd[1, 1] * dy[t] - plane[pair[t], 1]
                 distance[k] = np.sqrt(residual[t, 0] ** 2 + residual[t, 1] ** 2)
                 k += 1
-        c0 = centre[0] + shift_x * e0 + shift_y * n0
-        c1 = centre[1] + shift_x * e1 + shift_y * n1
-        c2 = centre[2] + shift_y * n2
-        norm = np.sqrt(c0 * c0 + c1 * c1 + c2 * c2)
-        centre[0], centre[1], centre[2] = c0 / norm, c1 / norm, c2 / norm
+        moved = centre + shift_x * east + shift_y * north
+        centre[:] = moved / np.sqrt(np.sum(moved * moved))
+        east -= np.sum(east * centre) * centre
+        east /= np.sqrt(np.sum(east * east))
+        north[:] = _cross(centre, east)
+    true_east, _ = _axes(centre)
+    cosine, sine = np.sum(true_east * east), np.sum(true_east * north)
+    for column in range(2):
+        c0, c1 = cd[0, column], cd[1, column]
+        cd[0, column], cd[1, column] = cosine * c0 + sine * c1, cosine * c1 - sine * c0
+    for t in range(n):
+        r0, r1 = residual[t, 0], residual[t, 1]
+        residual[t, 0], residual[t, 1] = cosine * r0 + sine * r1, cosine * r1 - sine * r0
     return n_pairs
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crowdsky.astrometry.blind import match_on_index
-from crowdsky.astrometry.blind_index import REACH_ARCSEC, blind_index
+from crowdsky.astrometry.sky_index import REACH_ARCSEC, blind_index
 from crowdsky.astrometry.catalogue import GAIA_EPOCH_JYEAR, Catalogue
 from crowdsky.astrometry.hinted import match_near
 from crowdsky.astrometry.sky_cells import BAND_FIRST_CELL, CELLS_IN_BAND

@@ -22,7 +22,7 @@ from crowdsky.astrometry.search import ACCEPT_LOG_ODDS, Camera, Finding, Hint, a
 from crowdsky.astrometry.tangent_plane import deproject, ra_dec_of
 from crowdsky.errors import NoSolution
 from crowdsky.frames import FrameHeader, read_frame, read_frame_header, read_rgb
-from crowdsky.stars import StarList, detect_stars, detect_stars_image
+from crowdsky.stars import DetectionSettings, StarList, detect_stars, detect_stars_image
 
 __all__ = ["hints_of", "solve_frame", "solve_stars"]
 
@@ -31,6 +31,8 @@ CENTROID_SIGMA_ARCSEC = 0.25
 # Tycho-2 without proper motion is uncertain by 0.4 arcsec a quarter of a century on, Gaia by 0.08.
 TYCHO_WEIGHT = 1.0 / (0.4**2 + CENTROID_SIGMA_ARCSEC**2)
 GAIA_WEIGHT = 1.0 / (0.08**2 + CENTROID_SIGMA_ARCSEC**2)
+# The catalogue has up to 70 stars a square degree; fainter ones only cost time.
+FOR_SOLVING = DetectionSettings(max_stars=100)
 FURTHEST_SCALE = 0.03
 MOST_SHEAR = 0.01
 
@@ -228,13 +230,13 @@ def solve_frame(
     began = perf_counter()
     header = read_frame_header(path)
     if header.is_stack:
-        header, pixels = read_rgb(path)
+        _, pixels = read_rgb(path)
         read = perf_counter()
-        stars = detect_stars_image(pixels.mean(axis=0, dtype=np.float32))
+        stars = detect_stars_image(pixels.mean(axis=0, dtype=np.float32), settings=FOR_SOLVING)
     else:
         frame = read_frame(path)
         read = perf_counter()
-        stars = detect_stars(frame.mosaic, frame.header.bayer)
+        stars = detect_stars(frame.mosaic, header.bayer, settings=FOR_SOLVING)
     detected = perf_counter()
     scale = header.scale_arcsec_per_px
     if scales is not None:

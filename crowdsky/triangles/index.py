@@ -9,7 +9,7 @@ triangle is one 64-bit word::
     bits 50-61   what the filing left of the sides a, b, c: four bits each, BIN_ARCSEC / 16 a step
 
 Star rows are sorted by cells of the sky, band by band, so neighbours lie close and 15 bits are
-enough. With the remainders in the word, a triangle is compared with 0.5 arcsec precision before
+enough. With the remainders in the word, a triangle is compared to 0.5 arcsec before
 any star is read.
 """
 
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 BIN_ARCSEC = 8.0
-MAX_SIDE_ARCSEC = 2704.0
+MAX_SIDE_ARCSEC = 1920.0
 N_BINS = int(MAX_SIDE_ARCSEC / BIN_ARCSEC)
 ROW_LIMIT = 1 << 20
 OFFSET_LIMIT = 1 << 14

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import erf
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf
 
 GRBG = np.array([[1, 0], [2, 1]])
 #: Sky, in ADU, of R, G, B in a dark-sky Seestar frame.
@@ -67,10 +67,10 @@ class Field:
         return np.clip(np.rint(image), 0, 65535).astype(np.uint16)
 
 
-def _share(offset: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+def _share(offset: NDArray[np.floating], sigma: float) -> NDArray[np.float64]:
     scale = sigma * np.sqrt(2.0)
-    shares: NDArray[np.float64] = 0.5 * (erf((offset + 0.5) / scale) - erf((offset - 0.5) / scale))
-    return shares
+    edges = np.append(offset - 0.5, offset[-1] + 0.5) / scale
+    return 0.5 * np.diff([erf(edge) for edge in edges])
 
 
 def scattered(

@@ -26,6 +26,8 @@ from crowdsky.astrometry.sky_cells import (
 from crowdsky.kernels import njit
 from crowdsky.settings import load_settings
 from crowdsky.triangles.index import (
+    BIN_ARCSEC,
+    N_BINS,
     OFFSET_LIMIT,
     TriangleIndex,
     build_index,
@@ -37,7 +39,7 @@ __all__ = ["blind_index", "blind_index_path", "build_blind_index"]
 
 RANK_RADIUS_DEG = 0.54
 # Longest side of a triangle (arcsec) by the highest rank among its stars.
-REACH_ARCSEC = np.array([2700.0] * 6 + [2100.0] * 3 + [1700.0] * 3 + [1300.0] * 4)
+REACH_ARCSEC = np.array([1900.0] * 9 + [1750.0] * 4 + [1680.0] * 4)
 EPOCH_JYEAR = 2025.0
 FORMAT = 1
 
@@ -180,7 +182,7 @@ def build_blind_index(
 def blind_index_path(catalogue: Catalogue) -> Path:
     """Where the index of this catalogue is kept: one folder a catalogue and a format."""
     key = hashlib.blake2b(digest_size=8)
-    for part in (FORMAT, RANK_RADIUS_DEG, REACH_ARCSEC.tolist(), len(catalogue)):
+    for part in (FORMAT, BIN_ARCSEC, N_BINS, RANK_RADIUS_DEG, REACH_ARCSEC.tolist()):
         key.update(repr(part).encode())
     key.update(np.ascontiguousarray(catalogue.cell_start).tobytes())
     return load_settings().cache_dir / f"triangles-{key.hexdigest()}"
