@@ -38,12 +38,13 @@ def njit(**options: Any) -> Callable[[Function], Function]:
     """`numba.njit`, cached as this module says and without the interpreter's lock."""
 
     def compiled(function: Function) -> Function:
-        before = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = str(kernel_cache_dir())
+        config: Any = numba.config
+        before = config.CACHE_DIR
+        config.CACHE_DIR = str(kernel_cache_dir())
         try:
             kernel: Function = numba.njit(cache=True, nogil=True, **options)(function)
         finally:
-            numba.config.CACHE_DIR = before
+            config.CACHE_DIR = before
         return kernel
 
     return compiled

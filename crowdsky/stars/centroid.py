@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from crowdsky.kernels import njit
 from crowdsky.stars.background import low_quantile
-from crowdsky.stars.gaussian import N_MOMENTS, fit_gaussian
+from crowdsky.stars.gaussian import fit_gaussian
+from crowdsky.stars.moments import N_MOMENTS, POWER
+from crowdsky.stars.sharpness import is_sharp
 
 __all__ = ["MAX_HALF_PX", "N_COLUMNS", "fit_stars"]
 
@@ -122,39 +124,31 @@ def _gather(
 
 
 @njit()
-def _is_sharp(
-    image: NDArray[np.generic],
-    cfa: NDArray[np.int64],
-    cx: int,
-    cy: int,
-    background: NDArray[np.float64],
+def _write(
+    row: NDArray[np.float64],
+    place: NDArray[np.float64],
+    heights: NDArray[np.float64],
+    moments: NDArray[np.float64],
+    shares: NDArray[np.float64],
     noise: float,
-) -> bool:
-    """Tell a hot pixel (or a pair) from a star by the light around the brightest pixel."""
-    ny, nx = image.shape
-    best = -1e30
-    bi = cy
-    bj = cx
-    for i in range(max(cy - 2, 0), min(cy + 3, ny)):
-        for j in range(max(cx - 2, 0), min(cx + 3, nx)):
-            value = image[i, j] - background[cfa[i & 1, j & 1]]
-            if value > best:
-                best = value
-                bi = i
-                bj = j
-    if best < 6.0 * noise:
-        return False
-    around = 0.0
-    largest = 0.0
-    for i in range(max(bi - 2, 0), min(bi + 3, ny)):
-        for j in range(max(bj - 2, 0), min(bj + 3, nx)):
-            if i == bi and j == bj:
-                continue
-            value = image[i, j] - background[cfa[i & 1, j & 1]]
-            around += value
-            largest = max(largest, value)
-    # A white star of FWHM 1.5 px leaves 1.2 of its highest pixel here, one of 2.9 px some 6.
-    return around - largest < 0.5 * best
+) -> None:
+    """Put place, shape, flux and error of a fit into its row of the table."""
+    det = place[2] * place[3] - place[4] * place[4]
+    row[X] = place[0]
+    row[Y] = place[1]
+    row[VXX] = place[3] / det
+    row[VYY] = place[2] / det
+    row[VXY] = -place[4] / det
+    area = 2.0 * np.pi / np.sqrt(det)
+    flux = 0.0
+    variance = 0.0
+    for colour in range(3):
+        flux += shares[colour] * area * heights[colour]
+        power = moments[colour, POWER]
+        if power > 0:
+            variance += (shares[colour] * area * noise) ** 2 / power
+    row[FLUX] = flux
+    row[ERROR] = np.sqrt(variance)
 
 
 @njit()
@@ -260,7 +254,7 @@ def fit_stars(
         if not complete or ends[2] < 12:
             row[LOST] = 1.0
             continue
-        if _is_sharp(image, cfa, cx, cy, background, noise):
+        if is_sharp(image, cfa, cx, cy, background, noise):
             row[SHARP] = 1.0
             continue
         n_fitted += 1
@@ -277,20 +271,7 @@ def fit_stars(
         if not good:
             row[LOST] = 1.0
             continue
-        det = place[2] * place[3] - place[4] * place[4]
-        row[X] = cx + place[0]
-        row[Y] = cy + place[1]
-        row[VXX] = place[3] / det
-        row[VYY] = place[2] / det
-        row[VXY] = -place[4] / det
-        area = 2.0 * np.pi / np.sqrt(det)
-        flux = 0.0
-        variance = 0.0
-        for colour in range(3):
-            flux += shares[colour] * area * heights[colour]
-            power = moments[colour, 6]
-            if power > 0:
-                variance += (shares[colour] * area * noise) ** 2 / power
-        row[FLUX] = flux
-        row[ERROR] = np.sqrt(variance)
+        place[0] += cx
+        place[1] += cy
+        _write(row, place, heights, moments, shares, noise)
     return table[:n]

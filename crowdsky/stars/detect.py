@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from crowdsky.errors import SettingsError
+from crowdsky.errors import DetectionError, SettingsError
 from crowdsky.stars import centroid
 from crowdsky.stars.background import BackgroundMesh, sample_mesh
 from crowdsky.stars.luminance import (
@@ -123,10 +123,12 @@ def detect_stars(
     Raises
     ------
     SettingsError
-        For an unknown Bayer pattern or an image that is not two-dimensional.
+        For an unknown Bayer pattern.
+    DetectionError
+        For an array that is not uint16 or not two-dimensional.
     """
     if mosaic.dtype != np.uint16:
-        raise SettingsError("a mosaic must be uint16 in native byte order", value=mosaic.dtype)
+        raise DetectionError("a mosaic must be uint16 in native byte order", value=mosaic.dtype)
     return _detect(mosaic, colour_lattice(bayer), settings or DetectionSettings())
 
 
@@ -161,7 +163,7 @@ def _detect(
     settings: DetectionSettings,
 ) -> StarList:
     if image.ndim != 2:
-        raise SettingsError("an image must have two dimensions", value=image.shape)
+        raise DetectionError("an image must have two dimensions", value=image.shape)
     shape = (int(image.shape[0]), int(image.shape[1]))
     if min(shape) < _MIN_SIDE_PX:
         return _nothing(shape, float("nan"), float("nan"))

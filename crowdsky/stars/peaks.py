@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from crowdsky.kernels import njit
 from crowdsky.stars.background import BackgroundMesh, interpolate, low_quantile
-from crowdsky.stars.luminance import SMOOTHED_NOISE_GAIN, SMOOTHED_WEIGHT
+from crowdsky.stars.sharpness import find_sharp
 
 __all__ = ["Peaks", "find_peaks"]
 
@@ -114,6 +114,21 @@ def _is_maximum(image: NDArray[np.float32], i: int, j: int) -> bool:
 
 
 @njit()
+def _doubled(
+    places: NDArray[np.int32], heights: NDArray[np.float32]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Copies with room for twice as many peaks."""
+    n = len(places)
+    more_places = np.empty((2 * n, 2), np.int32)
+    more_heights = np.empty((2 * n, 2), np.float32)
+    for k in range(n):
+        for m in range(2):
+            more_places[k, m] = places[k, m]
+            more_heights[k, m] = heights[k, m]
+    return more_places, more_heights
+
+
+@njit()
 def _scan(
     image: NDArray[np.float32],
     level: NDArray[np.float32],
@@ -157,12 +172,7 @@ def _scan(
                 if height <= np.float32(n_sigma) * spread:
                     continue
                 if n == len(places):
-                    more_places = np.empty((2 * n, 2), np.int32)
-                    more_places[:n] = places
-                    places = more_places
-                    more_heights = np.empty((2 * n, 2), np.float32)
-                    more_heights[:n] = heights
-                    heights = more_heights
+                    places, heights = _doubled(places, heights)
                 places[n, 0] = i
                 places[n, 1] = j
                 heights[n, 0] = height
@@ -180,46 +190,6 @@ def _lowest_between(image: NDArray[np.float32], i0: int, j0: int, i1: int, j1: i
         j = j0 + (2 * k * (j1 - j0) + steps) // (2 * steps)
         lowest = min(lowest, image[i, j])
     return lowest
-
-
-@njit()
-def _looks_sharp(pixels: NDArray[np.generic], i: int, j: int, level: float, noise: float) -> bool:
-    """Whether nearly all the light of superpixel (i, j) and its neighbours is in one pixel."""
-    ny, nx = pixels.shape
-    best = -1e30
-    bi = 0
-    bj = 0
-    for y in range(max(2 * i - 1, 0), min(2 * i + 3, ny)):
-        for x in range(max(2 * j - 1, 0), min(2 * j + 3, nx)):
-            value = float(pixels[y, x])
-            if value > best:
-                best = value
-                bi = y
-                bj = x
-    best -= level
-    if best < 8.0 * noise:
-        return False
-    around = 0.0
-    for y in range(max(bi - 2, 0), min(bi + 3, ny)):
-        for x in range(max(bj - 2, 0), min(bj + 3, nx)):
-            around += float(pixels[y, x]) - level
-    return around - best < 0.5 * best
-
-
-@njit()
-def _find_sharp(
-    pixels: NDArray[np.generic],
-    image: NDArray[np.float32],
-    places: NDArray[np.int32],
-    measured: NDArray[np.float32],
-) -> NDArray[np.bool_]:
-    sharp = np.zeros(len(places), np.bool_)
-    for k in range(len(places)):
-        i = places[k, 0]
-        j = places[k, 1]
-        level = (image[i, j] - measured[k, 0]) / SMOOTHED_WEIGHT
-        sharp[k] = _looks_sharp(pixels, i, j, level, measured[k, 1] / SMOOTHED_NOISE_GAIN)
-    return sharp
 
 
 @njit()
@@ -293,7 +263,7 @@ def _select(
     if n_variances > 0:
         # The lower quartile: knots of a nebula are wider than stars, nothing is narrower.
         typical = low_quantile(variances[:n_variances], n_variances // 4)
-    return x, y, heights, significance, typical
+    return x, y, heights, significance, float(typical)
 
 
 def find_peaks(
@@ -336,7 +306,7 @@ def find_peaks(
         nothing = np.empty(0, np.float32)
         return Peaks(np.empty(0), np.empty(0), nothing, nothing, 1.5)
     places, measured = _scan(image, mesh.level, mesh.sigma, n_sigma)
-    sharp = _find_sharp(pixels, image, places, measured)
+    sharp = find_sharp(pixels, image, places, measured)
     # Hot pixels may outnumber the stars by far: they must not use up the places.
     order = np.lexsort((-measured[:, 0], sharp))
     return Peaks(*_select(image, places, measured, sharp, order, max_peaks, min_dip))

@@ -15,6 +15,7 @@ __all__ = ["FrameQuality", "grade_frame"]
 
 #: Rows are sampled in pairs, one pair in so many: a few hundred thousand pixels are plenty.
 _PAIR_STEP = 8
+_COLUMN_STEP = 4  # with it, some 60,000 pixels are looked at: quartiles to half a per cent
 _QUARTILE_SIGMA = 0.6744898
 
 
@@ -86,7 +87,7 @@ def grade_frame(
     for colour in range(3):
         pixels = np.concatenate(
             [
-                mosaic[rows + p, q::2].ravel()
+                mosaic[rows + p, q :: 2 * _COLUMN_STEP].ravel()
                 for p in range(2)
                 for q in range(2)
                 if lattice[p, q] == colour

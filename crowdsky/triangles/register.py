@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from crowdsky.errors import RegistrationError
 from crowdsky.stars.star_list import StarList
@@ -135,15 +134,18 @@ def _refine(
 ) -> Registration:
     source = np.column_stack([moving.x_px, moving.y_px])
     target = np.column_stack([reference.x_px, reference.y_px])
-    tree = cKDTree(target)
     weight = _weight(moving)
     pairs = np.empty((0, 2), dtype=np.int64)
     distance = np.empty(0)
     for radius in np.linspace(FIRST_RADIUS_PX, LAST_RADIUS_PX, 4):
         if len(distance) >= PAIRS_FOR_AFFINE:
             radius = min(radius, max(0.3, 4.0 * float(np.median(distance))))
-        away, nearest = tree.query(apply_map(matrix, source), distance_upper_bound=radius)
-        frame_star = np.flatnonzero(np.isfinite(away))
+        mapped = apply_map(matrix, source)
+        # Lists are short: all distances at once cost less than a tree.
+        apart = np.hypot(*(mapped[:, None] - target[None]).transpose(2, 0, 1))
+        nearest = np.argmin(apart, axis=1)
+        away = apart[np.arange(len(source)), nearest]
+        frame_star = np.flatnonzero(away < radius)
         frame_star = frame_star[np.argsort(away[frame_star], kind="stable")]
         # One frame star for each reference star: the nearest.
         _, first = np.unique(nearest[frame_star], return_index=True)
