@@ -22,7 +22,7 @@ DATA ?=
 JOBS ?= 2
 TESTS ?=
 
-.PHONY: help setup run test lint types contracts tests bench lock clean
+.PHONY: help setup run test lint types contracts tests bench picture lock clean
 
 help: ## show this
 	@echo "make run            a short simulated night of two targets: solved, stacked, shown"
@@ -43,6 +43,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q crowdsky
 	@$(BIN)/crowdsky catalogue index
 	@touch $@
 
@@ -66,6 +67,9 @@ tests: setup
 
 bench: setup ## print how fast and how good, beside the peers that are installed
 	$(BIN)/python -m tests.benchmarks.run
+
+picture: run ## draw the picture of the README from a simulated night
+	$(BIN)/python scripts/make_picture.py "$(OUT)/stacks" docs/images/stack.webp
 
 lock: setup ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \

@@ -12,8 +12,8 @@
     │   └── TooFewStars             fewer stars than the next step needs
     ├── RegistrationError           a frame could not be laid on its reference
     ├── PlateError
-    │   └── NoSolution              no attitude is significant; carries the counts and the best attempt
-    ├── CatalogueError              the star catalogue or its index is absent or damaged
+    │   └── NoSolution              no attitude is significant; carries the counts
+    ├── CatalogueError              catalogue or index absent or damaged
     │   └── CatalogueOffline        a catalogue service cannot be reached
     ├── StackError
     │   └── NothingToStack          no frame of the block survived
@@ -152,8 +152,8 @@ class NoSolution(PlateError):
 
     Attributes
     ----------
-    n_stars, n_catalogue, n_candidates : int
-        Stars offered, catalogue stars searched, attitudes tried.
+    n_stars, n_candidates : int
+        Stars offered, attitudes tried.
     best : dict or None
         The best attempt (matched stars, log-odds), for a log, never for use.
     """

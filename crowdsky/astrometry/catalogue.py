@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crowdsky.astrometry.sky_cells import BAND_FIRST_CELL, CELLS_IN_BAND, cells_in_cone
+from crowdsky.astrometry.tangent_plane import ra_dec_of
 from crowdsky.errors import CatalogueError
 from crowdsky.kernels import njit
 
@@ -154,7 +155,7 @@ class Catalogue:
         def load(name: str) -> NDArray[np.generic]:
             try:
                 return np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, EOFError) as error:
                 raise CatalogueError(
                     f"the star catalogue cannot be read ({error})", file=folder / f"{name}.npy"
                 ) from error
@@ -220,9 +221,10 @@ class Catalogue:
         gaia_gmag = np.full(len(order), np.nan, dtype=np.float32)
         gaia_id[known] = self.gaia_id[gaia_row[known]]
         gaia_gmag[known] = self.gaia_gmag[gaia_row[known]] * np.float32(MAG_STEP)
+        ra, dec = ra_dec_of(xyz)
         return CatalogueStars(
-            ra_deg=np.degrees(np.arctan2(xyz[:, 1], xyz[:, 0])) % 360.0,
-            dec_deg=np.degrees(np.arctan2(xyz[:, 2], np.hypot(xyz[:, 0], xyz[:, 1]))),
+            ra_deg=ra,
+            dec_deg=dec,
             mag=mag,
             gaia_id=gaia_id,
             gaia_gmag=gaia_gmag,

@@ -8,12 +8,21 @@ from numpy.typing import NDArray
 from crowdsky.astrometry.plate_solution import Sip
 from crowdsky.kernels import njit
 
-__all__ = ["first_guess", "fit_plate", "fit_sip", "scale_and_elongation"]
+__all__ = [
+    "AT_THE_POLE",
+    "first_guess",
+    "fit_plate",
+    "fit_sip",
+    "move_centre",
+    "scale_and_elongation",
+]
 
-FIRST_RADIUS_ARCSEC = 7.0
+# Even in the Milky Way, 70 stars a square degree, one star in 150 has a stranger this near.
+FIRST_RADIUS_ARCSEC = 20.0
 LAST_RADIUS_ARCSEC = 3.0
 N_PASSES = 5
 MIN_FOR_AFFINE = 6
+AT_THE_POLE = 1e-12  # radians from it: RA is taken to be 0
 MIN_FOR_SIP = 40
 
 
@@ -31,11 +40,40 @@ def _axes(centre):
     """Unit vectors to the East and North of a direction; at a pole those that belong to RA 0."""
     east = np.zeros(3)
     rho = np.sqrt(centre[0] ** 2 + centre[1] ** 2)
-    if rho < 1e-12:
+    if rho < AT_THE_POLE:
         east[1] = 1.0
     else:
         east[0], east[1] = -centre[1] / rho, centre[0] / rho
     return east, _cross(centre, east)
+
+
+@njit()
+def _carry(centre, east, north, shift_x, shift_y):
+    """Move a direction by standard coordinates (radians), and its axes along with it."""
+    moved = centre + shift_x * east + shift_y * north
+    centre[:] = moved / np.sqrt(np.sum(moved * moved))
+    east -= np.sum(east * centre) * centre
+    east /= np.sqrt(np.sum(east * east))
+    north[:] = _cross(centre, east)
+
+
+@njit()
+def _turn(centre, east, north, cd):
+    """Refer a CD matrix from the given axes to East and North; returns the cosine and sine."""
+    true_east, _ = _axes(centre)
+    cosine, sine = np.sum(true_east * east), np.sum(true_east * north)
+    for column in range(2):
+        c0, c1 = cd[0, column], cd[1, column]
+        cd[0, column], cd[1, column] = cosine * c0 + sine * c1, cosine * c1 - sine * c0
+    return cosine, sine
+
+
+@njit()
+def move_centre(centre, cd, shift):
+    """Move a plate's centre by standard coordinates (radians); its CD matrix turns with it."""
+    east, north = _axes(centre)
+    _carry(centre, east, north, shift[0], shift[1])
+    _turn(centre, east, north, cd)
 
 
 @njit()
@@ -161,16 +199,8 @@ def fit_plate(  # noqa: C901 - one loop over passes, compiled as a whole
                 residual[t, 1] = shift_y + cd[1, 0] * dx[t] + cd[1, 1] * dy[t] - plane[pair[t], 1]
                 distance[k] = np.sqrt(residual[t, 0] ** 2 + residual[t, 1] ** 2)
                 k += 1
-        moved = centre + shift_x * east + shift_y * north
-        centre[:] = moved / np.sqrt(np.sum(moved * moved))
-        east -= np.sum(east * centre) * centre
-        east /= np.sqrt(np.sum(east * east))
-        north[:] = _cross(centre, east)
-    true_east, _ = _axes(centre)
-    cosine, sine = np.sum(true_east * east), np.sum(true_east * north)
-    for column in range(2):
-        c0, c1 = cd[0, column], cd[1, column]
-        cd[0, column], cd[1, column] = cosine * c0 + sine * c1, cosine * c1 - sine * c0
+        _carry(centre, east, north, shift_x, shift_y)
+    cosine, sine = _turn(centre, east, north, cd)
     for t in range(n):
         r0, r1 = residual[t, 0], residual[t, 1]
         residual[t, 0], residual[t, 1] = cosine * r0 + sine * r1, cosine * r1 - sine * r0

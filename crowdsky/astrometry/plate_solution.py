@@ -167,6 +167,7 @@ class PlateSolution:
         wcs.wcs.crpix = crpix
         wcs.wcs.cd = self.cd
         wcs.wcs.radesys = "ICRS"
+        wcs.wcs.lonpole = 180.0  # at Dec +90 the standard's default is another one
         wcs.array_shape = self.shape
         if self.sip is not None:
             wcs.sip = AstropySip(self.sip.a, self.sip.b, self.sip.ap, self.sip.bp, crpix)

@@ -7,17 +7,17 @@ of their number is taken off the odds of the best one, whichever attempt found i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crowdsky.astrometry.blind import match_on_index
-from crowdsky.astrometry.sky_index import REACH_ARCSEC, blind_index
 from crowdsky.astrometry.catalogue import GAIA_EPOCH_JYEAR, Catalogue
 from crowdsky.astrometry.hinted import match_near
 from crowdsky.astrometry.sky_cells import BAND_FIRST_CELL, CELLS_IN_BAND
+from crowdsky.astrometry.sky_index import REACH_ARCSEC, blind_index
 from crowdsky.triangles.index import PAIR_START
 from crowdsky.triangles.pose import STAR_SIGMA_ARCSEC
 from crowdsky.triangles.sides import ARCSEC_PER_RADIAN
@@ -161,11 +161,17 @@ def attempts(hints: list[Hint], n_stars: int, *, blind: bool) -> Iterator[Attemp
 
 
 def search(
-    camera: Camera, catalogue: Catalogue, epoch_jyear: float, plan: Iterator[Attempt]
-) -> Finding:
-    """Make attempts until one is significant; return the best of all if none is.
+    camera: Camera,
+    catalogue: Catalogue,
+    epoch_jyear: float,
+    plan: Iterator[Attempt],
+    confirm: Callable[[Finding], bool],
+) -> Finding | None:
+    """Make attempts until one is significant and confirmed; return the best if none is.
 
-    A finding is significant when its ``log_odds`` reaches ``ACCEPT_LOG_ODDS``.
+    A finding is significant when its ``log_odds`` reaches ``ACCEPT_LOG_ODDS``. Whether a plate fits
+    on it is for ``confirm`` to say; if not, the search goes on as if it had not been found. None
+    where nothing was tried at all.
     """
     best_raw, n_tried = -math.inf, 0
     best: tuple[Attempt, FloatArray, float, int] | None = None
@@ -175,13 +181,21 @@ def search(
         )
         raw = log_odds + math.log(max(tried, 1))
         n_tried += tried
-        if best is None or raw > best_raw:
-            best, best_raw = (attempt, rotation, stretch, n_matched + 3 if tried else 0), raw
+        if tried and raw > best_raw:
+            best, best_raw = (attempt, rotation, stretch, n_matched + 3), raw
+        if best is None:
+            continue
         if best_raw - math.log(max(n_tried, 1)) >= ACCEPT_LOG_ODDS:
-            break
-    assert best is not None, "a plan holds at least the blind attempt"
+            found = _finding(best, best_raw, n_tried)
+            if confirm(found):
+                return found
+            best, best_raw = None, -math.inf
+    return None if best is None else _finding(best, best_raw, n_tried)
+
+
+def _finding(best: tuple[Attempt, FloatArray, float, int], raw: float, n_tried: int) -> Finding:
     attempt, rotation, stretch, n_matched = best
-    log_odds = best_raw - math.log(max(n_tried, 1))
+    log_odds = raw - math.log(max(n_tried, 1))
     return Finding(attempt, log_odds, rotation, stretch, n_matched, n_tried)
 
 

@@ -182,9 +182,11 @@ def build_blind_index(
 def blind_index_path(catalogue: Catalogue) -> Path:
     """Where the index of this catalogue is kept: one folder a catalogue and a format."""
     key = hashlib.blake2b(digest_size=8)
-    for part in (FORMAT, BIN_ARCSEC, N_BINS, RANK_RADIUS_DEG, REACH_ARCSEC.tolist()):
+    for part in (FORMAT, EPOCH_JYEAR, BIN_ARCSEC, N_BINS, RANK_RADIUS_DEG, REACH_ARCSEC.tolist()):
         key.update(repr(part).encode())
     key.update(np.ascontiguousarray(catalogue.cell_start).tobytes())
+    for column in (catalogue.offset, catalogue.mag, catalogue.pm_mas):
+        key.update(np.ascontiguousarray(column[::997]).tobytes())  # a sample tells one from another
     return load_settings().cache_dir / f"triangles-{key.hexdigest()}"
 
 

@@ -11,16 +11,18 @@ import numpy as np
 
 from crowdsky.astrometry.catalogue import Catalogue, bundled_catalogue
 from crowdsky.astrometry.fit_wcs import (
+    AT_THE_POLE,
     first_guess,
     fit_plate,
     fit_sip,
+    move_centre,
     scale_and_elongation,
 )
 from crowdsky.astrometry.plate_solution import PlateSolution
 from crowdsky.astrometry.scale_memory import ScaleMemory
 from crowdsky.astrometry.search import ACCEPT_LOG_ODDS, Camera, Finding, Hint, attempts, search
-from crowdsky.astrometry.tangent_plane import deproject, ra_dec_of
-from crowdsky.errors import NoSolution
+from crowdsky.astrometry.tangent_plane import ra_dec_of
+from crowdsky.errors import NoSolution, PlateError
 from crowdsky.frames import FrameHeader, read_frame, read_frame_header, read_rgb
 from crowdsky.stars import DetectionSettings, StarList, detect_stars, detect_stars_image
 
@@ -34,6 +36,7 @@ GAIA_WEIGHT = 1.0 / (0.08**2 + CENTROID_SIGMA_ARCSEC**2)
 # The catalogue has up to 70 stars a square degree; fainter ones only cost time.
 FOR_SOLVING = DetectionSettings(max_stars=100)
 FURTHEST_SCALE = 0.03
+SCALE_LIMITS_ARCSEC = (0.1, 60.0)
 MOST_SHEAR = 0.01
 
 
@@ -61,7 +64,8 @@ def solve_stars(
     epoch_jyear : float
         Julian year of the exposure, to which proper motions are applied.
     catalogue : Catalogue, optional
-        Default: the bundled one.
+        Judges and fits; default: the bundled one, of which the triangles of the blind search are in
+        any case.
 
     Returns
     -------
@@ -71,6 +75,8 @@ def solve_stars(
     ------
     NoSolution
         When no attitude is significant; with the counts and the best attempt.
+    PlateError
+        If the scale is not one of a telescope.
     """
     began = perf_counter()
     catalogue = bundled_catalogue() if catalogue is None else catalogue
@@ -87,11 +93,17 @@ def solve_stars(
             n_candidates=0,
             best=None,
         )
+    if not SCALE_LIMITS_ARCSEC[0] <= scale_arcsec_per_px <= SCALE_LIMITS_ARCSEC[1]:
+        raise PlateError(
+            f"a plate scale is from {SCALE_LIMITS_ARCSEC[0]:g} to {SCALE_LIMITS_ARCSEC[1]:g}"
+            " arcsec a pixel",
+            value=scale_arcsec_per_px,
+        )
     ny, nx = stars.shape
     camera = Camera(
         dx_px=stars.x_px - (nx - 1) / 2,
         dy_px=stars.y_px - (ny - 1) / 2,
-        magnitude=-2.5 * np.log10(np.maximum(stars.flux_adu, 1e-6)),
+        magnitude=-2.5 * np.log10(np.where(stars.flux_adu > 1e-6, stars.flux_adu, 1e-6)),
         shape=stars.shape,
         scale_arcsec_per_px=float(scale_arcsec_per_px),
     )
@@ -104,16 +116,34 @@ def solve_stars(
             magnitude=camera.magnitude[used],
         )
     plan = attempts(hints or [], n_stars, blind=blind or not hints)
-    found = search(camera, catalogue, epoch_jyear, plan)
-    matched = perf_counter()
-    if found.log_odds < ACCEPT_LOG_ODDS:
+    solutions: list[PlateSolution] = []
+    fit_s = 0.0
+
+    def fits(found: Finding) -> bool:
+        nonlocal fit_s
+        at = perf_counter()
+        solution = _fit(camera, catalogue, epoch_jyear, found, used)
+        fit_s += perf_counter() - at
+        if solution is not None:
+            solutions.append(solution)
+        return solution is not None
+
+    found = search(camera, catalogue, epoch_jyear, plan, fits)
+    if not solutions:
         raise _no_solution(found, n_stars)
-    solution = _fit(camera, catalogue, epoch_jyear, found, used)
-    ms = {"match": 1e3 * (matched - began), "fit": 1e3 * (perf_counter() - matched)}
-    return replace(solution, ms=ms)
+    match_s = perf_counter() - began - fit_s
+    return replace(solutions[0], ms={"match": 1e3 * match_s, "fit": 1e3 * fit_s})
 
 
-def _no_solution(found: Finding, n_stars: int) -> NoSolution:
+def _no_solution(found: Finding | None, n_stars: int) -> NoSolution:
+    if found is None:
+        return NoSolution(
+            "no triangle of the stars is one of the sky's",
+            value=f"{n_stars} stars",
+            n_stars=n_stars,
+            n_candidates=0,
+            best=None,
+        )
     return NoSolution(
         f"no attitude is significant: the best of {found.n_tried} tried has log-odds"
         f" {found.log_odds:.1f} with {found.n_matched} stars, {ACCEPT_LOG_ODDS:g} are needed",
@@ -130,7 +160,8 @@ def _fit(
     epoch_jyear: float,
     found: Finding,
     used: np.ndarray,
-) -> PlateSolution:
+) -> PlateSolution | None:
+    """The plate that fits best, or None where none of sane scale and shape fits."""
     unit = math.radians(camera.scale_arcsec_per_px / 3600.0) * found.attempt.stretch * found.stretch
     centre, cd = first_guess(found.rotation, unit, found.attempt.parity)
     ra, dec = _direction(centre)
@@ -148,7 +179,7 @@ def _fit(
         or abs(scale / unit - 1) > FURTHEST_SCALE
         or elongation - 1 > MOST_SHEAR
     ):
-        raise _no_solution(replace(found, n_matched=n_pairs), n)
+        return None
 
     ra, dec = _direction(centre)
     index = np.flatnonzero(pair >= 0)
@@ -159,7 +190,8 @@ def _fit(
     bent = fit_sip(dx, dy, standard, camera.shape)
     if bent is not None:
         shift, cd, sip = bent
-        ra, dec = (float(v) for v in deproject(shift[0], shift[1], ra, dec))
+        move_centre(centre, cd, np.radians(shift))
+        ra, dec = _direction(centre)
     solution = PlateSolution(
         shape=camera.shape, ra_deg=ra, dec_deg=dec, cd=cd,
         mode=found.attempt.hint.mode if found.attempt.hint else "blind",
@@ -176,7 +208,10 @@ def _fit(
 def _direction(xyz: np.ndarray) -> tuple[float, float]:
     """ICRS degrees of one vector."""
     x, y, z = xyz.tolist()
-    return math.degrees(math.atan2(y, x)) % 360.0, math.degrees(math.atan2(z, math.hypot(x, y)))
+    if math.hypot(x, y) < AT_THE_POLE:
+        return 0.0, math.copysign(90.0, z)
+    ra = math.degrees(math.atan2(y, x)) % 360.0
+    return (0.0 if ra >= 360.0 else ra), math.degrees(math.atan2(z, math.hypot(x, y)))
 
 
 def _residual(

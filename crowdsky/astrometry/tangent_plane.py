@@ -21,7 +21,7 @@ def unit_vectors(ra_deg: ArrayLike, dec_deg: ArrayLike) -> FloatArray:
 
 def ra_dec_of(xyz: FloatArray) -> tuple[FloatArray, FloatArray]:
     """ICRS degrees (0 <= ra < 360) of vectors of any length, last axis 3."""
-    ra = np.degrees(np.arctan2(xyz[..., 1], xyz[..., 0])) % 360.0
+    ra = _wrapped(np.degrees(np.arctan2(xyz[..., 1], xyz[..., 0])))
     return ra, np.degrees(np.arctan2(xyz[..., 2], np.hypot(xyz[..., 0], xyz[..., 1])))
 
 
@@ -70,4 +70,10 @@ def deproject(
     depth = cos_0 - eta * sin_0
     ra = ra0_deg + np.degrees(np.arctan2(xi, depth))
     dec = np.degrees(np.arctan2(sin_0 + eta * cos_0, np.hypot(xi, depth)))
-    return ra % 360.0, dec
+    return _wrapped(ra), dec
+
+
+def _wrapped(ra_deg: FloatArray) -> FloatArray:
+    """Into 0 <= ra < 360; the remainder of a tiny negative number rounds to 360 itself."""
+    wrapped = np.asarray(ra_deg % 360.0)
+    return np.where(wrapped >= 360.0, 0.0, wrapped)

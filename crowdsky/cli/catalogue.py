@@ -80,7 +80,7 @@ def _info(settings: Settings) -> int:
 
 
 def _index_state(catalogue: Catalogue) -> str:
-    from crowdsky.astrometry.blind_index import blind_index_path
+    from crowdsky.astrometry.sky_index import blind_index_path
 
     path = blind_index_path(catalogue)
     if not path.is_dir():
@@ -93,8 +93,8 @@ def _folder_bytes(folder: Path) -> int:
 
 
 def _index(*, force: bool) -> int:
-    from crowdsky.astrometry.blind_index import blind_index_path, build_blind_index
     from crowdsky.astrometry.catalogue import bundled_catalogue
+    from crowdsky.astrometry.sky_index import blind_index_path, build_blind_index
     from crowdsky.triangles.index import save_index
 
     catalogue = bundled_catalogue()

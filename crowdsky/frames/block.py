@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from datetime import datetime
@@ -97,11 +98,15 @@ class Grouping:
 
 
 def block_label(block: Block) -> str:
-    """A file name of everything that sets one block apart from the next."""
+    """A file name of everything that sets one block apart from the next.
+
+    Files are shared, and a serial names somebody's device: it is represented by four digits of a
+    hash, which keep two telescopes of one model apart.
+    """
     where = block.name or f"{block.start_utc:%Y%m%d}.{block.chunk:02d}_{safe_target(block.target)}"
     parts = [
         where,
-        safe_target(block.telescope_id),
+        _device(block),
         safe_target(block.filter) if block.filter else "",
     ]
     parts.append(f"{block.exposure_s:g}s")
@@ -110,3 +115,10 @@ def block_label(block: Block) -> str:
     if block.binning != 1:
         parts.append(f"b{block.binning}")
     return "_".join(part for part in parts if part)
+
+
+def _device(block: Block) -> str:
+    model = safe_target(block.telescope.name)
+    if block.telescope_id == block.telescope.name:
+        return model
+    return f"{model}-{hashlib.blake2b(block.telescope_id.encode(), digest_size=2).hexdigest()}"

@@ -8,15 +8,16 @@ import numpy as np
 
 from crowdsky.pipeline.measure import MeasuredFrame
 from crowdsky.pipeline.recipe import FrameLimits
-from crowdsky.stars import FrameQuality
 
 __all__ = ["judge_alone", "judge_among", "judge_transparency"]
 
 FEWEST_FOR_COMPARISON = 4
+FEWEST_TO_BE_TRAILED = 20
 
 
-def judge_alone(quality: FrameQuality, limits: FrameLimits) -> str:
+def judge_alone(frame: MeasuredFrame, limits: FrameLimits) -> str:
     """Reason to reject a frame by its own figures; empty if there is none."""
+    quality = frame.quality
     if quality.saturated_fraction > limits.most_saturated:
         return (
             f"saturated: {quality.saturated_fraction:.0%} of the pixels are at the sensor's limit,"
@@ -25,20 +26,26 @@ def judge_alone(quality: FrameQuality, limits: FrameLimits) -> str:
     zero = min(quality.zero_fraction)
     if zero > limits.most_zero:
         return f"black: {zero:.0%} of the pixels are zero, at most {limits.most_zero:.0%} may be"
+    # Of all detections, not of those that look like stars: few trailed ones do, and they mislead.
+    # A handful may be anything.
+    elongation = float(np.median(frame.stars.elongation)) if len(frame.stars) else np.nan
+    elongation = float(np.fmax(elongation, quality.elongation))
+    if quality.n_stars >= FEWEST_TO_BE_TRAILED and elongation > limits.most_elongation:
+        return (
+            f"trailed: stars are {elongation:.1f} times as long as wide, at most"
+            f" {limits.most_elongation:g} may be"
+        )
     if quality.n_starlike < limits.least_stars:
         return (
             f"too few stars: {quality.n_starlike} look like stars, at least {limits.least_stars}"
             " are needed (clouds, or not the sky)"
         )
+    if not np.isfinite(quality.fwhm_px):
+        return f"saturated: none of its {quality.n_starlike} stars can be measured"
     if quality.fwhm_px > limits.most_fwhm_px:
         return (
-            f"out of focus: stars are {quality.fwhm_px:.1f} px wide, at most"
+            f"out of focus or trailed: stars are {quality.fwhm_px:.1f} px wide, at most"
             f" {limits.most_fwhm_px:g} px may be"
-        )
-    if quality.elongation > limits.most_elongation:
-        return (
-            f"trailed: stars are {quality.elongation:.1f} times as long as wide, at most"
-            f" {limits.most_elongation:g} may be"
         )
     return ""
 

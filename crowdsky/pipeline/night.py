@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import queue
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from threadpoolctl import threadpool_limits
 
@@ -23,14 +19,15 @@ from crowdsky.frames import (
     group_blocks,
     read_frame_header,
 )
-from crowdsky.pipeline.outcome import BlockReport, NightReport
+from crowdsky.pipeline.ledger import sweep_leftovers
+from crowdsky.pipeline.outcome import NightReport
 from crowdsky.pipeline.recipe import Recipe
 from crowdsky.pipeline.stack_block import stack_block
+from crowdsky.pipeline.workers import stack_in_parallel
 
 __all__ = ["group_paths", "stack_paths"]
 
 Progress = Callable[..., None]
-POLL_S = 0.1
 
 
 def group_paths(paths: Sequence[Path]) -> Grouping:
@@ -74,7 +71,7 @@ def stack_paths(
         Worker processes; each stacks one block at a time with one thread.
     recipe : Recipe, optional
     on_progress : callable, optional
-        Called as ``on_progress(done, total, text)``: frames, and the block last finished.
+        Called as ``on_progress(done, total, text)``: frames, and the block of the last one.
 
     Returns
     -------
@@ -93,84 +90,39 @@ def stack_paths(
         raise StackError(
             f"the output folder cannot be made ({error.strerror})", file=out_dir
         ) from error
+    sweep_leftovers(out_dir)
     grouping = group_paths(paths)
-    counter = _Counter(sum(len(block.headers) for block in grouping.blocks), on_progress)
-    if jobs <= 1 or len(grouping.blocks) <= 1:
+    blocks = grouping.blocks
+    counter = _Counter(blocks, on_progress)
+    if jobs <= 1 or len(blocks) <= 1:
         scales = ScaleMemory()
-        reports = []
         with threadpool_limits(1):
-            for block in grouping.blocks:
-                counter.text = block.label
-                reports.append(
-                    stack_block(block, out_dir, recipe=recipe, scales=scales, on_frame=counter.add)
+            reports = [
+                stack_block(
+                    block, out_dir, recipe=recipe, scales=scales, on_frame=partial(counter.add, i)
                 )
+                for i, block in enumerate(blocks)
+            ]
     else:
-        reports = _in_parallel(grouping.blocks, out_dir, jobs, recipe, counter)
+        reports = stack_in_parallel(blocks, out_dir, jobs, recipe, counter.add)
     return NightReport(tuple(reports), tuple(grouping.skipped), tuple(grouping.flagged))
 
 
 class _Counter:
-    """Frames done, told to whoever wants to know."""
+    """Frames done, each told once to whoever wants to know."""
 
-    def __init__(self, total: int, tell: Progress | None) -> None:
-        self.done, self.total, self.text = 0, total, ""
+    def __init__(self, blocks: Sequence[Block], tell: Progress | None) -> None:
+        self.labels = [block.label for block in blocks]
+        self.left = [len(block.headers) for block in blocks]
+        self.done, self.total = 0, sum(self.left)
         self.tell = tell
         if tell is not None:
-            tell(0, total, "")
+            tell(0, self.total, "")
 
-    def add(self, frames: int = 1) -> None:
-        self.done += frames
-        if self.tell is not None:
-            self.tell(self.done, self.total, self.text)
-
-
-def _in_parallel(
-    blocks: Sequence[Block], folder: Path, jobs: int, recipe: Recipe, counter: _Counter
-) -> list[BlockReport]:
-    # Workers start afresh ("spawn"): a forked child of a process with threads may hang.
-    context = multiprocessing.get_context("spawn")
-    ticks = context.Queue()
-    workers = min(jobs, len(blocks))
-    reports: dict[int, BlockReport] = {}
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_worker, initargs=(ticks,)
-    ) as pool:
-        # The largest blocks first, so that none is left over for the end.
-        order = sorted(range(len(blocks)), key=lambda i: -len(blocks[i].headers))
-        futures = {pool.submit(_work, blocks[i], folder, recipe): i for i in order}
-        waiting = set(futures)
-        while waiting:
-            finished, waiting = wait(waiting, timeout=POLL_S, return_when=FIRST_COMPLETED)
-            _count(ticks, counter)
-            for future in finished:
-                report = future.result()
-                reports[futures[future]] = report
-                counter.text = report.label
-        _count(ticks, counter)
-    return [reports[i] for i in range(len(blocks))]
-
-
-def _count(ticks: Any, counter: _Counter) -> None:
-    while True:
-        try:
-            counter.add(ticks.get_nowait())
-        except queue.Empty:
+    def add(self, block: int) -> None:
+        if self.left[block] == 0:
             return
-
-
-_worker: dict[str, Any] = {}
-
-
-def _start_worker(ticks: Any) -> None:
-    # One block, one core: parallel loops inside a worker would fight those of its neighbours.
-    _worker.update(ticks=ticks, scales=ScaleMemory(), limits=threadpool_limits(1))
-
-
-def _work(block: Block, folder: Path, recipe: Recipe) -> BlockReport:
-    return stack_block(
-        block,
-        folder,
-        recipe=recipe,
-        scales=_worker["scales"],
-        on_frame=partial(_worker["ticks"].put, 1),
-    )
+        self.left[block] -= 1
+        self.done += 1
+        if self.tell is not None:
+            self.tell(self.done, self.total, self.labels[block])

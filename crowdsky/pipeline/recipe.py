@@ -16,8 +16,8 @@ __all__ = ["FrameLimits", "Recipe"]
 class FrameLimits:
     """When a whole frame is left out of a stack.
 
-    Limits with ``worse`` in their name compare with the good quarter of the block: the seeing and the
-    shape of a telescope's stars are its own, a bad frame is worse than its fellows.
+    Limits with ``worse`` in their name compare with the good quarter of the block: the seeing and
+    the shape of a telescope's stars are its own, a bad frame is worse than its fellows.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Recipe:
     """
 
     limits: FrameLimits = field(default_factory=FrameLimits)
-    detection: DetectionSettings = field(default_factory=DetectionSettings)
+    detection: DetectionSettings = field(default_factory=lambda: DetectionSettings(max_stars=150))
     stacking: StackSettings = field(default_factory=StackSettings)
     registration_stars: int = 100
     exact_site: bool = False

@@ -17,11 +17,11 @@ from crowdsky.astrometry import (
     hints_of,
     solve_stars,
 )
-from crowdsky.errors import CrowdSkyError, NothingToStack, PlateError
+from crowdsky.errors import CrowdSkyError, NothingToStack, PlateError, StackError
 from crowdsky.frames import Block, FrameHeader
 from crowdsky.pipeline.align import align
 from crowdsky.pipeline.judge import judge_alone, judge_among, judge_transparency
-from crowdsky.pipeline.ledger import fingerprint, load_report, save_report
+from crowdsky.pipeline.ledger import fingerprint, load_report, retire_report, save_report
 from crowdsky.pipeline.measure import MeasuredFrame, measure_frame
 from crowdsky.pipeline.outcome import BlockReport, FrameOutcome
 from crowdsky.pipeline.recipe import Recipe
@@ -68,8 +68,8 @@ def stack_block(
     ----------
     block : Block
     folder : Path
-        Where the block's files go: ``<label>.fits``, ``<label>.webp``, ``<label>_512.webp`` and, last
-        of all, ``<label>.json``.
+        Where the block's files go: ``<label>.fits``, ``<label>.webp``, ``<label>_512.webp`` and,
+        last of all, ``<label>.json``.
     recipe : Recipe, optional
     scales : ScaleMemory, optional
         Plate scales learned so far.
@@ -84,47 +84,82 @@ def stack_block(
     began = perf_counter()
     recipe = Recipe() if recipe is None else recipe
     scales = ScaleMemory() if scales is None else scales
-    tell = on_frame or (lambda: None)
+    tell = _Once(len(block.headers), on_frame)
     key = fingerprint(block, recipe)
-    before = load_report(folder / f"{block.label}.json", key)
-    if before is not None:
-        for _ in block.headers:
-            tell()
-        return before
-    entries = [_measure(header, recipe) for header in block.headers]
+    path = folder / f"{block.label}.json"
+    report = load_report(path, block, key)
+    if report is None:
+        report = _stack_anew(block, path, recipe, scales, tell, key)
+        report = replace(report, seconds=perf_counter() - began)
+        try:
+            save_report(report, path)
+        except StackError as error:
+            report = replace(report, reason=report.reason or str(error))
+    tell.rest()
+    return report
+
+
+class _Once:
+    """Tells of each frame of a block once, whatever happens to it on the way."""
+
+    def __init__(self, n_frames: int, on_frame: Callable[[], None] | None) -> None:
+        self.left, self.on_frame = n_frames, on_frame
+
+    def __call__(self) -> None:
+        if self.left > 0:
+            self.left -= 1
+            if self.on_frame is not None:
+                self.on_frame()
+
+    def rest(self) -> None:
+        while self.left > 0:
+            self()
+
+
+def _stack_anew(
+    block: Block,
+    path: Path,
+    recipe: Recipe,
+    scales: ScaleMemory,
+    tell: Callable[[], None],
+    key: str,
+) -> BlockReport:
+    entries = [
+        _Entry(FrameOutcome(str(header.path), used=True, start_utc=header.start_utc))
+        for header in block.headers
+    ]
     report = BlockReport.of(block, (), fingerprint=key)
     try:
-        report = _make(block, entries, folder, recipe, scales, report, tell)
+        retire_report(path)
+        for entry, header in zip(entries, block.headers, strict=True):
+            _measure(entry, header, recipe)
+        report = _make(block, entries, path.parent, recipe, scales, report, tell)
     except CrowdSkyError as error:
         for entry in entries:
             if entry.outcome.used:
                 entry.reject(f"the block gave no stack: {error}")
         report = replace(report, reason=str(error))
-    frames = tuple(entry.outcome for entry in entries)
-    report = replace(report, frames=frames, seconds=perf_counter() - began)
-    save_report(report, folder / f"{block.label}.json")
-    return report
+    return replace(report, frames=tuple(entry.outcome for entry in entries))
 
 
-def _measure(header: FrameHeader, recipe: Recipe) -> _Entry:
-    outcome = FrameOutcome(str(header.path), used=True, start_utc=header.start_utc)
+def _measure(entry: _Entry, header: FrameHeader, recipe: Recipe) -> None:
     measured = measure_frame(header, recipe)
     if isinstance(measured, str):
-        return _Entry(replace(outcome, used=False, reason=measured))
+        entry.reject(measured)
+        return
     quality = measured.quality
-    outcome = replace(
-        outcome,
+    entry.frame = measured
+    entry.outcome = replace(
+        entry.outcome,
         n_stars=quality.n_starlike,
         fwhm_px=quality.fwhm_px,
         elongation=quality.elongation,
         background_adu=quality.background_adu[1],
         noise_adu=quality.noise_adu[1],
     )
-    entry = _Entry(outcome, measured)
-    reason = judge_alone(quality, recipe.limits)
+    reason = judge_alone(measured, recipe.limits)
     if reason:
         entry.reject(reason)
-    return entry
 
 
 def _make(
@@ -152,15 +187,22 @@ def _make(
     epoch = float(np.mean([header.epoch_jyear for header in headers]))
     solution = _solve(block, image, headers[0], epoch, scales)
     stars, quality = measure_stars(image, solution, bundled_catalogue(), epoch_jyear=epoch)
-    facts = StackFacts.from_headers(
-        headers, n_frames=len(entries), name=block.name, tile=block.tile
+    facts = replace(
+        StackFacts.from_headers(headers, n_frames=len(entries), name=block.name, tile=block.tile),
+        target=block.target,
     )
     product = StackProduct(image, stars, solution, quality, facts)
     output = folder / f"{block.label}.fits"
     preview = folder / f"{block.label}{recipe.preview_suffix}"
     thumbnail = folder / f"{block.label}_512{recipe.preview_suffix}"
-    write_previews(product, preview, thumbnail)
-    write_stack(product, output, exact_site=recipe.exact_site)
+    try:
+        write_previews(product, preview, thumbnail)
+        write_stack(product, output, exact_site=recipe.exact_site)
+    except StackError:
+        # A picture without its stack would look like a product.
+        preview.unlink(missing_ok=True)
+        thumbnail.unlink(missing_ok=True)
+        raise
     return replace(
         report,
         output=str(output),
@@ -239,7 +281,7 @@ def _stack(
         bayer=block.bayer,
         shape=(ny, nx),
         settings=recipe.stacking,
-        on_frame=lambda done, total: tell(),
+        on_frame=lambda *_: tell(),
     )
     for entry, figures in zip(entries, image.figures, strict=True):
         if not figures.used:

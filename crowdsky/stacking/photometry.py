@@ -287,12 +287,13 @@ def _match(
     )
     if len(known) == 0:
         return
-    from scipy.spatial import cKDTree
-
     kra, kdec = np.radians(known.ra_deg), np.radians(known.dec_deg)
     kxyz = np.column_stack([np.cos(kdec) * np.cos(kra), np.cos(kdec) * np.sin(kra), np.sin(kdec)])
     limit = np.radians(radius_arcsec / 3600.0)
-    distance, place = cKDTree(kxyz).query(xyz, distance_upper_bound=limit)
+    # A few hundred catalogue stars: all cosines at once cost less than loading a tree would.
+    place = np.argmax(xyz @ kxyz.T, axis=1)
+    distance = np.linalg.norm(xyz - kxyz[place], axis=1)
+    distance[distance > limit] = np.inf
     taken: set[int] = set()
     for i in np.argsort(distance, kind="stable"):
         if not np.isfinite(distance[i]):

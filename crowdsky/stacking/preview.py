@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from crowdsky.errors import StackError
+from crowdsky.kernels import njit
 from crowdsky.stacking.aside import written_aside
 from crowdsky.stacking.product import StackProduct
 
@@ -25,7 +25,7 @@ _TABLE_SIZE = 16_384
 _SKY_TONE = 0.055
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@njit(fastmath=True)
 def _paint(planes, sky, gains, noise, table, table_scale, covered, out):
     ny, nx = covered.shape
     last = table.size - 1
@@ -157,7 +157,7 @@ def _save(picture: object, path: Path) -> None:
     try:
         with written_aside(path) as stream:
             if kind == ".webp":
-                picture.save(stream, format="WEBP", quality=82, method=1)  # type: ignore[attr-defined]
+                picture.save(stream, format="WEBP", quality=82, method=0)  # type: ignore[attr-defined]
             else:
                 picture.save(stream, format="PNG", compress_level=3)  # type: ignore[attr-defined]
     except OSError as error:

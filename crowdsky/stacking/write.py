@@ -2,31 +2,27 @@
 
 PRIMARY carries the cards of the block and no data; then RED, GREEN, BLUE (float32, ADU of a sub),
 FOOTPRINT (frames that cover a pixel) and the table STAR-TAB. Readers go by EXTNAME. Every HDU has
-CHECKSUM and DATASUM (Seaman et al. 2012, FITS checksum convention). But for PROCDATE (and the
+CHECKSUM and DATASUM. But for PROCDATE (and the
 checksum that covers it) the same stack gives the same bytes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from crowdsky.errors import StackError
 from crowdsky.frames.privacy import rounded_site
 from crowdsky.stacking.aside import written_aside
-from crowdsky.stacking.product import STAR_COLUMNS, StackProduct
+from crowdsky.stacking.fits_bytes import Card, Hdu, image_hdu, primary_hdu, table_hdu
+from crowdsky.stacking.product import STAR_COLUMNS, StackFacts, StackProduct
 
-if TYPE_CHECKING:
-    from astropy.io import fits
-
-__all__ = ["stack_hdus", "write_stack"]
+__all__ = ["write_stack"]
 
 _CHANNELS = ("RED", "GREEN", "BLUE")
-Card = tuple[str, Any, str]
 
 
 def write_stack(
@@ -58,15 +54,13 @@ def write_stack(
     StackError
         If the file cannot be written.
     """
-    hdus = stack_hdus(product, exact_site=exact_site, processed_utc=processed_utc)
+    now = processed_utc or datetime.now(UTC)
     try:
         with written_aside(path) as stream:
-            for hdu in hdus:
-                stream.write(_header_bytes(hdu))
-                if hdu.data is not None:
-                    data = _big_endian(hdu.data)
-                    stream.write(data.data)
-                    stream.write(b"\0" * (-data.nbytes % 2880))
+            for hdu in _hdus(product, exact_site=exact_site, now=now):
+                stream.write(hdu.header)
+                stream.write(hdu.data.data)
+                stream.write(hdu.padding)
     except OSError as error:
         raise StackError(
             f"the stack could not be written ({error.strerror or error})", file=path
@@ -74,50 +68,20 @@ def write_stack(
     return path
 
 
-def stack_hdus(
-    product: StackProduct, *, exact_site: bool = False, processed_utc: datetime | None = None
-) -> fits.HDUList:
-    """The HDUs of a stack, with checksums.
-
-    Parameters
-    ----------
-    product, exact_site, processed_utc
-        As for `write_stack`.
-    """
-    from astropy.io import fits
-
-    wcs_cards = _wcs_cards(product)
-    primary = fits.PrimaryHDU()
-    cards = _block_cards(product, exact_site=exact_site, now=processed_utc or datetime.now(UTC))
-    _fill(primary.header, [*cards, *product.extra_cards])
-    hdus: list[Any] = [primary]
-    facts = product.facts
+def _hdus(product: StackProduct, *, exact_site: bool, now: datetime) -> Iterator[Hdu]:
+    """One HDU after the other: only one image's bytes are held at a time."""
+    wcs = _wcs_cards(product)
+    yield primary_hdu(
+        [*_block_cards(product, exact_site=exact_site, now=now), *product.extra_cards]
+    )
+    common = _common(product.facts)
     for name, plane in zip(_CHANNELS, product.image.planes, strict=True):
-        hdu = fits.ImageHDU(np.asarray(plane, dtype=np.float32), name=name)
-        _fill(hdu.header, [("BUNIT", "adu", "mean of a sub"), *_common(facts), *wcs_cards])
-        hdus.append(hdu)
-    footprint = fits.ImageHDU(np.asarray(product.footprint, dtype=np.int32), name="FOOTPRINT")
-    _fill(footprint.header, [("BUNIT", "", "frames that cover the pixel"), *wcs_cards])
-    hdus.append(footprint)
-    table = fits.BinTableHDU(_with_columns(product.stars), name="STAR-TAB")
-    for i, (_, _, unit, meaning) in enumerate(STAR_COLUMNS, start=1):
-        table.header.comments[f"TTYPE{i}"] = meaning[:45]
-        if unit:
-            table.header.set(f"TUNIT{i}", unit, after=f"TFORM{i}")
-    aperture = product.quality.aperture_px
-    _fill(table.header, [("APERPIX", _number(aperture), "[pix] radius of the aperture")])
-    hdus.append(table)
-    for hdu in hdus:
-        _seal(hdu)
-    return fits.HDUList(hdus)
-
-
-def _with_columns(stars: NDArray[np.void]) -> NDArray[np.void]:
-    """The star table in big-endian types, columns in the order of `STAR_COLUMNS`."""
-    out = np.empty(len(stars), dtype=[(name, ">" + kind) for name, kind, _, _ in STAR_COLUMNS])
-    for name, _, _, _ in STAR_COLUMNS:
-        out[name] = stars[name]
-    return out
+        cards: list[Card] = [("BUNIT", "adu", "mean of a sub"), *common, *wcs]
+        yield image_hdu(name, np.asarray(plane, dtype=np.float32), cards)
+    coverage = np.asarray(product.footprint, dtype=np.int32)
+    yield image_hdu("FOOTPRINT", coverage, [("BUNIT", "", "frames that cover the pixel"), *wcs])
+    aperture: Card = ("APERPIX", _number(product.quality.aperture_px), "[pix] radius of the circle")
+    yield table_hdu("STAR-TAB", product.stars, STAR_COLUMNS, [aperture])
 
 
 # -- cards ----------------------------------------------------------------------------------------
@@ -190,7 +154,7 @@ def _block_cards(product: StackProduct, *, exact_site: bool, now: datetime) -> l
     return cards
 
 
-def _common(facts: Any) -> list[Card]:
+def _common(facts: StackFacts) -> list[Card]:
     cards: list[Card] = [
         ("OBJECT", facts.target, "target named by the telescope"),
         ("FILTER", facts.filter, "filter"),
@@ -201,41 +165,40 @@ def _common(facts: Any) -> list[Card]:
 
 
 def _wcs_cards(product: StackProduct) -> list[Card]:
-    if product.solution is None:
+    """The plate solution as FITS cards (Calabretta & Greisen 2002; SIP: Shupe et al. 2005)."""
+    plate = product.solution
+    if plate is None:
         return []
-    header = product.solution.wcs.to_header(relax=True)
-    # astropy writes PC and CDELT for a CD matrix; CD is what readers of this field expect
-    skip = {"WCSAXES", "MJDREF", "DATE-OBS", "MJD-OBS", "TIMESYS", "CDELT1", "CDELT2"}
-    cards: list[Card] = [("WCSAXES", 2, "axes of the WCS")]
-    cards += [
-        (c.keyword, c.value, c.comment)
-        for c in header.cards
-        if c.keyword not in skip and not c.keyword.startswith(("PC", "CD"))
+    suffix = "" if plate.sip is None else "-SIP"
+    cards: list[Card] = [
+        ("WCSAXES", 2, "axes of the WCS"),
+        ("CTYPE1", f"RA---TAN{suffix}", "right ascension, gnomonic"),
+        ("CTYPE2", f"DEC--TAN{suffix}", "declination, gnomonic"),
+        ("CUNIT1", "deg", ""),
+        ("CUNIT2", "deg", ""),
+        ("CRPIX1", float(plate.crpix[0]) + 1.0, "[pix] tangent point, 1-based"),
+        ("CRPIX2", float(plate.crpix[1]) + 1.0, "[pix] tangent point, 1-based"),
+        ("CRVAL1", float(plate.crval[0]), "[deg] tangent point"),
+        ("CRVAL2", float(plate.crval[1]), "[deg] tangent point"),
+        ("LONPOLE", 180.0, "[deg] native longitude of the pole"),
+        ("RADESYS", "ICRS", "celestial frame"),
     ]
-    cd = np.asarray(product.solution.cd, dtype=np.float64)
     cards += [
-        (f"CD{i + 1}_{j + 1}", float(cd[i, j]), "[deg/pix]") for i in range(2) for j in range(2)
+        (f"CD{i + 1}_{j + 1}", float(plate.cd[i][j]), "[deg/pix]")
+        for i in range(2)
+        for j in range(2)
     ]
+    if plate.sip is not None:
+        sip = plate.sip
+        for name, terms in (("A", sip.a), ("B", sip.b), ("AP", sip.ap), ("BP", sip.bp)):
+            cards.append((f"{name}_ORDER", 2, "SIP"))
+            cards += [
+                (f"{name}_{p}_{q}", float(terms[p, q]), "")
+                for p in range(3)
+                for q in range(3 - p)
+                if p + q == 2 or (name.endswith("P") and terms[p, q] != 0.0)
+            ]
     return cards
-
-
-def _fill(header: Any, cards: list[Card]) -> None:
-    for key, value, comment in cards:
-        if value is None or key in header:
-            continue
-        if isinstance(value, str):
-            value = _fits_text(value)
-            # key, "= ", the quoted text (8 letters or more), " / ": the comment gets what is left
-            comment = comment[: max(80 - 10 - 2 - max(len(value.replace("'", "''")), 8) - 3, 0)]
-        header.append((key, value, comment), end=True)
-
-
-def _fits_text(text: str) -> str:
-    """Printable ASCII, as FITS demands of a header, short enough for one card."""
-    plain = "".join(c if " " <= c <= "~" else "?" for c in text)[:60]
-    while len(plain.replace("'", "''")) > 66:
-        plain = plain[:-1]
-    return plain
 
 
 def _seestar(model: str) -> str:
@@ -255,58 +218,3 @@ def _version() -> str:
     from crowdsky import __version__
 
     return __version__
-
-
-# -- bytes ----------------------------------------------------------------------------------------
-
-
-def _big_endian(data: NDArray[Any]) -> NDArray[Any]:
-    plain = np.asarray(data).view(np.ndarray)
-    return np.ascontiguousarray(plain, dtype=plain.dtype.newbyteorder(">"))
-
-
-def _ones_complement_sum(data: bytes | memoryview | NDArray[np.uint8], start: int = 0) -> int:
-    """32-bit ones' complement sum of big-endian words, padded with zeros."""
-    words = np.frombuffer(data, dtype=np.uint8)
-    whole = len(words) // 4 * 4
-    total = start + int(words[:whole].view(">u4").sum(dtype=np.uint64))
-    if whole < len(words):
-        total += int.from_bytes(bytes(words[whole:]).ljust(4, b"\0"), "big")
-    while total >> 32:
-        total = (total & 0xFFFFFFFF) + (total >> 32)
-    return total
-
-
-def _encode(total: int) -> str:
-    """The sixteen letters of CHECKSUM that make the HDU add up to minus zero."""
-    value = total ^ 0xFFFFFFFF
-    columns = []
-    for shift in (24, 16, 8, 0):
-        byte = (value >> shift) & 0xFF
-        letters = [byte // 4 + 48] * 4
-        letters[0] += byte % 4
-        avoid = set(range(0x3A, 0x41)) | set(range(0x5B, 0x61))
-        while any(c in avoid for c in letters):
-            for i in (0, 2):
-                if letters[i] in avoid or letters[i + 1] in avoid:
-                    letters[i] += 1
-                    letters[i + 1] -= 1
-        columns.append(letters)
-    text = "".join(chr(columns[j][i]) for i in range(4) for j in range(4))
-    return text[-1:] + text[:-1]
-
-
-def _header_bytes(hdu: Any) -> bytes:
-    text = hdu.header.tostring(sep="", endcard=True, padding=True)
-    return bytes(text.encode("ascii"))
-
-
-def _seal(hdu: Any) -> None:
-    """DATASUM and CHECKSUM with plain comments: astropy's carry the time and change every run."""
-    data_sum = 0
-    if hdu.data is not None:
-        data_sum = _ones_complement_sum(_big_endian(hdu.data).reshape(-1).view(np.uint8))
-    hdu.header.append(("DATASUM", str(data_sum), "data unit checksum"), end=True)
-    hdu.header.append(("CHECKSUM", "0" * 16, "HDU checksum"), end=True)
-    total = _ones_complement_sum(_header_bytes(hdu), data_sum)
-    hdu.header["CHECKSUM"] = _encode(total)

@@ -254,10 +254,17 @@ def load_index(folder: Path) -> TriangleIndex:
             np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray)
             for name in ("stars", "cell_start", "first", "words")
         ]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise CatalogueError(f"the triangle index cannot be read ({error})", file=folder) from error
     index = TriangleIndex(*arrays)
-    if len(index.first) != 2 * PAIR_START[-1] + 1 or index.first[-1] != len(index.words):
+    whole = (
+        len(index.first) == 2 * PAIR_START[-1] + 1
+        and index.first[-1] == len(index.words)
+        and index.stars.ndim == 2
+        and len(index.cell_start) > 0
+        and index.cell_start[-1] == len(index.stars)
+    )
+    if not whole:
         raise CatalogueError(
             "the triangle index is damaged; delete it to have it rebuilt", file=folder
         )

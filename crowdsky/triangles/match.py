@@ -128,7 +128,9 @@ def match_in_list(  # noqa: C901 - the hot loop, compiled as a whole
             slack = slack_arcsec + slack_relative * side
             low = max(0, int((side - slack) / EDGE_BIN_ARCSEC))
             high = min(n_bins - 1, int((side + slack) / EDGE_BIN_ARCSEC))
-            for e in range(start[low], start[high + 1] if low <= high else start[low]):
+            if low > high:
+                continue
+            for e in range(start[low], start[high + 1]):
                 if abs(sides[e] - side) > slack:
                     continue
                 for turn in range(2):

@@ -174,7 +174,7 @@ def brightness_log_odds(g, mags, m, pairs, n_pairs):
 
 @njit()
 def _depth(plane, mags, m, inside):
-    """Magnitude to which the judging stars of the field are complete: three quarters are brighter."""
+    """Magnitude to which the judging stars are complete: three quarters are brighter."""
     here = np.empty(inside)
     n = 0
     for s in range(m):
@@ -191,9 +191,9 @@ def log_odds_of_others(
     """Log of (probability of the left-out stars if the attitude is right / if by chance).
 
     Returns it and the number of left-out stars that agree (within 3 sigma). Stars ``i``, ``j``,
-    ``k`` and the catalogue stars on which they lie earn nothing for their places; their brightness,
-    which had no part in choosing them, counts like that of the others, and gives the zero point that
-    tells which stars the catalogue is deep enough to hold.
+    ``k`` and the catalogue stars on which they lie earn nothing for their places; their
+    brightness, which had no part in choosing them, counts like that of the others, and gives the
+    zero point that tells which stars the catalogue is deep enough to hold.
     """
     if inside == 0:
         return -1e9, 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,8 @@ def register_stars(
     RegistrationError
         If a list is too short, or no map is significant; with the counts and the odds.
     """
+    reference_at, reference = _finite(reference)
+    moving_at, moving = _finite(moving)
     for name, stars in (("reference", reference), ("frame", moving)):
         if len(stars) < FEWEST_STARS:
             raise RegistrationError(
@@ -100,6 +102,11 @@ def register_stars(
         min(len(sky), 50), len(sky), np.array([0.0, 0.0, 1.0]), float(np.cos(2 * half_y)), 0.0,
         half_x, half_y, 1.5, scale_tolerance, scale_tolerance, 0.3 * PIXEL_ARCSEC,
     )  # fmt: skip
+    if n_tried == 0:
+        raise RegistrationError(
+            "no triangle of the frame is one of the reference's",
+            value=f"{len(moving)} stars on {len(reference)}",
+        )
     if log_odds < ACCEPT_LOG_ODDS:
         raise RegistrationError(
             f"no map to the reference is significant: the best of {n_tried} tried has log-odds"
@@ -108,7 +115,27 @@ def register_stars(
             log_odds=log_odds,
             n_matched=n_matched + 3,
         )
-    return _refine(reference, moving, _as_map(rotation, stretch, moving), float(log_odds))
+    found = _refine(reference, moving, _as_map(rotation, stretch, moving), float(log_odds))
+    pairs = np.column_stack([reference_at[found.pairs[:, 0]], moving_at[found.pairs[:, 1]]])
+    return replace(found, pairs=pairs)
+
+
+def _finite(stars: StarList) -> tuple[NDArray[np.int64], StarList]:
+    """Stars with a place, and where they stand in the list."""
+    at = np.flatnonzero(np.isfinite(stars.x_px) & np.isfinite(stars.y_px))
+    if len(at) == len(stars):
+        return at, stars
+    optional = {
+        name: column[at] if len(column := getattr(stars, name)) == len(stars) else column
+        for name in ("fwhm_px", "elongation", "peak_adu", "snr", "saturated", "starlike")
+    }
+    return at, replace(
+        stars,
+        x_px=stars.x_px[at],
+        y_px=stars.y_px[at],
+        flux_adu=stars.flux_adu[at],
+        **optional,
+    )
 
 
 def _camera_plane(stars: StarList, frame: StarList) -> tuple[FloatArray, FloatArray]:
@@ -117,7 +144,7 @@ def _camera_plane(stars: StarList, frame: StarList) -> tuple[FloatArray, FloatAr
 
 
 def _magnitude(stars: StarList) -> FloatArray:
-    return -2.5 * np.log10(np.maximum(stars.flux_adu, 1e-6))
+    return -2.5 * np.log10(np.where(stars.flux_adu > 1e-6, stars.flux_adu, 1e-6))
 
 
 def _as_map(rotation: FloatArray, stretch: float, frame: StarList) -> FloatArray:
@@ -151,9 +178,10 @@ def _refine(
         _, first = np.unique(nearest[frame_star], return_index=True)
         frame_star = np.sort(frame_star[first])
         pairs = np.column_stack([nearest[frame_star], frame_star])
-        if len(pairs) < FEWEST_PAIRS - (len(source) < FEWEST_PAIRS):
+        fewest = min(FEWEST_PAIRS, len(source), len(target))
+        if len(pairs) < fewest:
             raise RegistrationError(
-                f"a map to the reference needs at least {FEWEST_PAIRS} pairs of stars",
+                f"a map to the reference needs at least {fewest} pairs of stars",
                 value=f"{len(pairs)} pairs",
                 log_odds=log_odds,
                 n_matched=len(pairs),

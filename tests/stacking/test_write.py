@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from crowdsky.astrometry.plate_solution import Sip
 from crowdsky.errors import StackError
 from crowdsky.stacking import StackProduct, write_stack
 from crowdsky.stacking.aside import written_aside
+from crowdsky.stacking.fits_bytes import card_image, encoded_checksum, ones_complement_sum
 from tests.stacking.products import CD, SHAPE, product
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -113,6 +116,7 @@ def test_the_star_table_survives(file: Path, made: StackProduct) -> None:
             "gaia_gmag", "match_dist_arcsec",
         ]  # fmt: skip
         assert len(table) == len(made.stars) > 10
+        assert made.stars.dtype.names is not None
         for name in made.stars.dtype.names:
             assert np.array_equal(table[name], made.stars[name], equal_nan=name != "gaia_id")
         assert hdus["STAR-TAB"].columns["ra"].unit == "deg"
@@ -161,20 +165,60 @@ def test_hostile_and_missing_facts_still_make_a_valid_file(tmp_path: Path) -> No
 def test_a_failure_half_way_leaves_no_file(
     made: StackProduct, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = {"n": 0}
+    def failing(*anything: object) -> None:
+        assert len(list(tmp_path.iterdir())) == 1  # the file aside, images in it already
+        raise KeyboardInterrupt
 
-    def failing(hdu: object) -> bytes:
-        calls["n"] += 1
-        if calls["n"] == 4:
-            raise KeyboardInterrupt
-        return b" " * 2880
-
-    monkeypatch.setattr("crowdsky.stacking.write._header_bytes", failing)
-    monkeypatch.setattr("crowdsky.stacking.write._seal", lambda hdu: None)
+    monkeypatch.setattr("crowdsky.stacking.write.table_hdu", failing)
     with pytest.raises(KeyboardInterrupt):
         write_stack(made, tmp_path / "half.fits")
-    assert calls["n"] == 4
     assert list(tmp_path.iterdir()) == []
+
+
+def test_distortion_is_written_as_astropy_reads_it(made: StackProduct, tmp_path: Path) -> None:
+    a, b = np.zeros((3, 3)), np.zeros((3, 3))
+    a[2, 0], a[1, 1], b[0, 2] = 2e-6, -1.5e-6, 3.3e-6
+    assert made.solution is not None
+    bent = replace(made.solution, sip=Sip(a, b, -a, -b))
+    path = write_stack(replace(made, solution=bent), tmp_path / "sip.fits")
+    header = fits.getheader(path, "GREEN")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ra, dec = WCS(header).all_pix2world(10.0, 20.0, 0)
+    assert (float(ra), float(dec)) == pytest.approx(bent.pixel_to_sky(10.0, 20.0), abs=1e-9)
+    flat = made.solution.pixel_to_sky(10.0, 20.0)
+    assert abs(float(dec) - flat[1]) > 1e-6
+    assert header["AP_2_0"] == -2e-6
+
+
+@pytest.mark.parametrize(
+    "value",
+    [True, 0, -12345678901, 1.0, -0.0006597738579351, 1.4942872706190505e-05, 1e300, "", "it's",
+     "x" * 90, "'" * 50],
+)  # fmt: skip
+def test_cards_are_read_back_by_astropy(value: object) -> None:
+    image = card_image("KEYWORD", value, "a comment with an é in it, quite long, so that it is cut")
+    assert len(image) == 80
+    card = fits.Card.fromstring(image)
+    card.verify("exception")
+    if isinstance(value, str):
+        assert value.startswith(card.value)
+        assert len(card.value) == len(value) or len(card.value) >= 33
+    else:
+        assert card.value == value
+        assert type(card.value) is type(value)
+
+
+def test_checksums_agree_with_astropys() -> None:
+    rng = np.random.default_rng(0)
+    for size in (1, 4, 2880, 5761):
+        data = rng.integers(0, 256, size, dtype=np.uint8)
+        hdu = fits.ImageHDU(data)
+        padded = np.concatenate([data, np.zeros(-size % 4, np.uint8)])
+        assert ones_complement_sum(data) == ones_complement_sum(padded)
+        assert ones_complement_sum(data) == hdu._compute_checksum(padded)
+        total = ones_complement_sum(data)
+        assert encoded_checksum(total) == hdu._char_encode(~np.uint32(total))
 
 
 def test_an_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
