@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -21,12 +22,21 @@ from tests.pipeline.nights import (
 )
 
 
+@pytest.fixture(scope="module")
+def made_once(night: Night, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a frame of either target in ``in``, and their stacks in ``out``."""
+    folder = tmp_path_factory.mktemp("twice")
+    copied(frames_below(night.folder / "M 52_sub")[:1], folder / "in")
+    copied(frames_below(night.folder / "Pole field_sub")[:1], folder / "in")
+    stack_paths([folder / "in"], folder / "out")
+    return folder
+
+
 @pytest.fixture
-def twice(night: Night, tmp_path: Path) -> tuple[Path, Path]:
-    """A folder with a frame of either target, and one with its stacks."""
-    copied(frames_below(night.folder / "M 52_sub")[:1], tmp_path / "in")
-    copied(frames_below(night.folder / "Pole field_sub")[:1], tmp_path / "in")
-    stack_paths([tmp_path / "in"], tmp_path / "out")
+def twice(made_once: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A copy of those two folders, to be spoilt."""
+    for name in ("in", "out"):
+        shutil.copytree(made_once / name, tmp_path / name)
     return tmp_path / "in", tmp_path / "out"
 
 
