@@ -76,4 +76,5 @@ def deproject(
 def _wrapped(ra_deg: FloatArray) -> FloatArray:
     """Into 0 <= ra < 360; the remainder of a tiny negative number rounds to 360 itself."""
     wrapped = np.asarray(ra_deg % 360.0)
-    return np.where(wrapped >= 360.0, 0.0, wrapped)
+    scalars_stay: FloatArray = np.where(wrapped >= 360.0, 0.0, wrapped)[()]
+    return scalars_stay

@@ -92,13 +92,19 @@ def make_reference(
         spreads.append(match.sigma_adu)
     image = np.empty((3, ny, nx), np.uint16)
     depth = np.empty((ny, nx), np.uint8)
-    median_reference(stored, scales, skies, image, depth)
+    # Frames are matched to the middle of the values, outliers told from it; but of two frames the
+    # lower is the one without the satellite, and the middle moves with it.
+    median_reference(stored, scales, skies, False, image, depth)
     samples = grid.of(image).astype(np.float32) - np.float32(PEDESTAL_ADU)
     samples[:, grid.of(depth) == 0] = np.nan
+    if n == 2:
+        median_reference(stored, scales, skies, True, image, depth)
     extra = np.zeros((3, ny, nx), np.uint16)
     if n == 1 or settings.reject_sigma == 0:
         return Reference(image, extra, samples, -1.0)
     k_sigma = settings.reject_sigma_few if n_frames <= 3 else settings.reject_sigma
+    if n == 2:
+        k_sigma *= 2.0  # frames differ twice as much from each other as from their mean
     # a frame against the median: its own noise, half the variance of two frames' difference, and
     # the median's, pi / 2 n of that
     sigma = np.median(np.array(spreads), axis=0) * np.sqrt(0.5 * (1.0 + 0.5 * np.pi / n))
@@ -148,7 +154,7 @@ def _match_row(stored, xn, scale, s0, s1, s2, pedestal, out):
 
 
 @njit()
-def median_reference(stored, scales, skies, reference, depth):
+def median_reference(stored, scales, skies, lower_of_two, reference, depth):
     """Median of resampled frames, pixel by pixel, after matching their sky and flux scale.
 
     Parameters
@@ -157,6 +163,8 @@ def median_reference(stored, scales, skies, reference, depth):
         With pedestal; 0 where a frame does not reach.
     scales : ndarray of float64, shape (n,)
     skies : ndarray of float64, shape (n, 3, 6)
+    lower_of_two : bool
+        Where two frames reach, take the lower instead of their mean.
     reference : ndarray of uint16, shape (3, ny, nx)
         Receives the median with pedestal. Of two values the lower is taken: what spoils one
         frame of two is nearly always light.
@@ -196,7 +204,7 @@ def median_reference(stored, scales, skies, reference, depth):
                     reference[c, y, x] = np.uint16(pedestal)
                     continue
                 v = np.int32(rows[(count - 1) // 2, x])
-                if count > 2 and count % 2 == 0:
+                if count % 2 == 0 and not (count == 2 and lower_of_two):
                     v = (v + np.int32(rows[count // 2, x]) + 1) // 2
                 reference[c, y, x] = np.uint16(v)
 
