@@ -91,12 +91,20 @@ def _round(
     context = multiprocessing.get_context("spawn")
     ticks = context.Queue()
     reports: dict[int, BlockReport] = {}
+    strangers = set(multiprocessing.active_children())
+    broken = False
     pool = ProcessPoolExecutor(
         min(jobs, len(blocks)), mp_context=context, initializer=_start_worker, initargs=(ticks,)
     )
+    futures: dict[Future[BlockReport], int] = {}
     try:
-        futures = {pool.submit(_work, i, blocks[i], folder, recipe): i for i in chosen}
-        waiting: set[Future[BlockReport]] = set(futures)
+        for i in chosen:
+            try:
+                futures[pool.submit(_work, i, blocks[i], folder, recipe)] = i
+            except (BrokenProcessPool, OSError):
+                broken = True  # a worker died before all were handed out; the pool is closing
+                break
+        waiting = set(futures)
         while waiting:
             finished, waiting = wait(waiting, timeout=POLL_S, return_when=FIRST_COMPLETED)
             _count(ticks, on_frame)
@@ -104,10 +112,13 @@ def _round(
                 try:
                     reports[futures[future]] = future.result()
                 except BrokenProcessPool:
-                    continue  # its neighbours may have finished before
-    except BrokenProcessPool:
-        pass  # died before all were handed out
+                    broken = True  # its neighbours may have finished before
     finally:
+        if broken:
+            # The pool ends its workers itself, but not one that it was just starting, and would
+            # wait for that one for ever.
+            for worker in set(multiprocessing.active_children()) - strangers:
+                worker.kill()
         # Interrupted, no block is begun that was not.
         pool.shutdown(wait=True, cancel_futures=True)
         _count(ticks, on_frame)

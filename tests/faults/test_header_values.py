@@ -83,7 +83,7 @@ def test_without_a_usable_position_a_frame_is_kept_for_a_blind_solve(
     assert (block.name, block.tile) == ("", "")
     assert math.isnan(block.ra_deg)
     assert block.chunk == 5
-    assert block.label == "20250327.05_M_94_S50_1d3fe189_IRCUT_10s_g80"
+    assert block.label == "20250327.05_M_94_S50-a2ac_IRCUT_10s_g80"
 
 
 @pytest.mark.parametrize("value", [0, -1, 1e9, 3600.1, "10", True, b"NaN"])
