@@ -22,8 +22,8 @@ from crowdsky.astrometry.plate_solution import PlateSolution
 from crowdsky.astrometry.scale_memory import ScaleMemory
 from crowdsky.astrometry.search import ACCEPT_LOG_ODDS, Camera, Finding, Hint, attempts, search
 from crowdsky.astrometry.tangent_plane import ra_dec_of
-from crowdsky.errors import NoSolution, PlateError
-from crowdsky.frames import FrameHeader, read_frame, read_frame_header, read_rgb
+from crowdsky.errors import NoSolution, NotARawFrame, PlateError
+from crowdsky.frames import FrameHeader, read_frame, read_rgb
 from crowdsky.stars import DetectionSettings, StarList, detect_stars, detect_stars_image
 
 __all__ = ["hints_of", "solve_frame", "solve_stars"]
@@ -263,13 +263,14 @@ def solve_frame(
         If no attitude is significant.
     """
     began = perf_counter()
-    header = read_frame_header(path)
-    if header.is_stack:
-        _, pixels = read_rgb(path)
+    try:
+        frame = read_frame(path)
+    except NotARawFrame:  # an on-board stack, perhaps; what is neither says so itself
+        header, pixels = read_rgb(path)
         read = perf_counter()
         stars = detect_stars_image(pixels.mean(axis=0, dtype=np.float32), settings=FOR_SOLVING)
     else:
-        frame = read_frame(path)
+        header = frame.header
         read = perf_counter()
         stars = detect_stars(frame.mosaic, header.bayer, settings=FOR_SOLVING)
     detected = perf_counter()

@@ -91,7 +91,7 @@ def _top_parser() -> argparse.ArgumentParser:
         usage="crowdsky [--help] [--version] COMMAND ...",
         description="Stack and plate-solve the frames of ZWO Seestar smart telescopes.",
         epilog=f"commands:\n{listing}\n\n`crowdsky COMMAND --help` tells more. Exit codes: "
-        f"{EXIT_OK} done, {EXIT_NOT_ALL} not all done, {EXIT_USAGE} wrong usage.",
+        f"{EXIT_OK} done, {EXIT_NOT_ALL} not all done (stack: nothing), {EXIT_USAGE} wrong usage.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"crowdsky {__version__}")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crowdsky import __version__
+from crowdsky.aside import written_aside
 
 if TYPE_CHECKING:
     from crowdsky.astrometry import PlateSolution
@@ -54,17 +52,7 @@ def write_wcs_file(frame: Path, solution: PlateSolution) -> Path:
     header["PLTSOLVD"] = (True, "solved by star triangles")
     header["PLTRMS"] = (round(float(solution.rms_arcsec), 4), "[arcsec] rms of the matched stars")
     header["PLTSTARS"] = (int(solution.n_matched), "matched stars")
-    data = BytesIO()
-    fits.PrimaryHDU(header=header).writeto(data)
     target = wcs_path(frame)
-    handle, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}_", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
-        Path(aside).replace(target)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
+    with written_aside(target) as stream:
+        fits.PrimaryHDU(header=header).writeto(stream)
     return target

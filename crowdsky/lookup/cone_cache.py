@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -12,6 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from crowdsky.aside import written_aside
 from crowdsky.astrometry.catalogue import CatalogueStars
 from crowdsky.errors import CatalogueError
 
@@ -77,16 +76,8 @@ def write_cone(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"cone_{ra_deg:012.8f}_{dec_deg:+012.8f}_{radius_deg:.8f}.npz"
     columns = {name: getattr(rows, name) for name in _FIELDS}
-    handle, aside = tempfile.mkstemp(dir=folder, prefix=".cone_", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, centre=np.array([ra_deg, dec_deg, radius_deg]), **columns)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(aside).replace(path)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
+    with written_aside(path) as file:
+        np.savez(file, centre=np.array([ra_deg, dec_deg, radius_deg]), **columns)
     return path
 
 

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from crowdsky.aside import written_aside
 from crowdsky.errors import StackError
 from crowdsky.frames import Block
 from crowdsky.pipeline.outcome import BlockReport, FrameOutcome
 from crowdsky.pipeline.recipe import Recipe
-from crowdsky.stacking.aside import written_aside
 
 __all__ = ["fingerprint", "load_report", "retire_report", "save_report", "sweep_leftovers"]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from crowdsky.aside import written_aside
 from crowdsky.errors import StackError
 from crowdsky.kernels import njit
-from crowdsky.stacking.aside import written_aside
 from crowdsky.stacking.product import StackProduct
 
 __all__ = ["preview_pixels", "write_previews"]

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from crowdsky.aside import written_aside
 from crowdsky.errors import StackError
 from crowdsky.frames.privacy import rounded_site
-from crowdsky.stacking.aside import written_aside
 from crowdsky.stacking.fits_bytes import Card, Hdu, image_hdu, primary_hdu, table_hdu
 from crowdsky.stacking.product import STAR_COLUMNS, StackFacts, StackProduct
 

@@ -14,7 +14,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from crowdsky.cli import wcs_file
+from crowdsky import aside
 from crowdsky.cli.main import main
 from crowdsky.simulate import SessionPlan, TanWcs, Truth, simulate_session, simulate_star_list
 from crowdsky.stars import StarList
@@ -221,7 +221,7 @@ def test_a_folder_that_cannot_be_written_to_spoils_no_more_than_that(
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(wcs_file.os, "fsync", full)
+    monkeypatch.setattr(aside.os, "fsync", full)
     assert main(["solve", "--write", "--json", *map(str, frames)]) == 1
     captured = capsys.readouterr()
     assert [record["solved"] for record in records(captured.out)] == [True, True]

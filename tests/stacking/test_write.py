@@ -12,10 +12,10 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from crowdsky.aside import written_aside
 from crowdsky.astrometry.plate_solution import Sip
 from crowdsky.errors import StackError
 from crowdsky.stacking import StackProduct, write_stack
-from crowdsky.stacking.aside import written_aside
 from crowdsky.stacking.fits_bytes import card_image, encoded_checksum, ones_complement_sum
 from tests.stacking.products import CD, SHAPE, product
 
