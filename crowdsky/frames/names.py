@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from typing import Any
+
+from crowdsky.frames.healpix import ring_index
 
 __all__ = [
     "BLOCK_S",
@@ -92,9 +92,7 @@ def healpix_index(ra_deg: float, dec_deg: float) -> int:
     """
     if not _is_position(ra_deg, dec_deg):
         raise ValueError(f"no position: RA {ra_deg}, Dec {dec_deg}")
-    from astropy import units
-
-    return int(_healpix().lonlat_to_healpix(ra_deg % 360.0 * units.deg, dec_deg * units.deg))
+    return ring_index(HEALPIX_NSIDE, ra_deg, dec_deg)
 
 
 def healpix_name(time_utc: datetime, ra_deg: float, dec_deg: float) -> str:
@@ -146,14 +144,6 @@ def safe_target(text: str, limit: int = 40) -> str:
     if _RESERVED.fullmatch(name):
         name = f"target_{name}"[:limit]
     return name or "unnamed"
-
-
-@lru_cache(maxsize=1)
-def _healpix() -> Any:
-    # Imported late: the grid drags in much of astropy, which reading a frame does not need.
-    from astropy_healpix import HEALPix
-
-    return HEALPix(nside=HEALPIX_NSIDE, order="ring")
 
 
 def _is_position(ra_deg: float, dec_deg: float) -> bool:
