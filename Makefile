@@ -15,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The stamp's name holds what the environment depends on, so a new lock or a moved checkout makes a
 # new environment, and nothing else does.
-STAMP := $(VENV)/.made-$(shell { cat requirements.lock pyproject.toml; pwd; } | cksum | cut -d' ' -f1)
+STAMP := $(VENV)/.made-$(shell { cat requirements.lock pyproject.toml package-lock.json; pwd; } | cksum | cut -d' ' -f1)
 
 OUT ?= night
 DATA ?=
@@ -33,7 +33,7 @@ help: ## show this
 
 setup: $(STAMP) ## make .venv in this folder
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock pyproject.toml package-lock.json
 	@test -n "$(PYTHON)" || { echo "CrowdSky needs Python 3.11 or newer on the PATH" >&2; exit 1; }
 	@if ! $(BIN)/python -c 'import pip' >/dev/null 2>&1; then \
 		echo "making $(VENV) with $$($(PYTHON) --version)"; \
@@ -43,6 +43,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--no-deps --no-build-isolation -e .
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --silent
 	@$(BIN)/python -m compileall -q crowdsky
 	@$(BIN)/crowdsky catalogue index
 	@touch $@
@@ -72,11 +73,11 @@ picture: run ## draw the picture of the README from a simulated night
 	$(BIN)/python scripts/make_picture.py "$(OUT)/stacks" docs/images/stack.webp
 
 lock: setup ## write requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --extra platform --group dev --universal --python-version 3.11 \
 		--upgrade --quiet --no-annotate --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" --output-file requirements.lock
 
 clean: ## remove what the make targets made, .venv included
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
+	rm -rf $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
 		build dist night *.egg-info
 	find crowdsky tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

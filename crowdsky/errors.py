@@ -18,7 +18,25 @@
     ├── StackError
     │   └── NothingToStack          no frame of the block survived
     ├── SimulationError             a simulation was asked for that cannot be drawn
-    └── SettingsError               a setting has a value that its rule forbids
+    ├── SettingsError               a setting has a value that its rule forbids
+    ├── ArchiveError                the archive cannot do what was asked
+    │   ├── NotFound                no such object, or it is not the asker's
+    │   ├── Conflict                the object's state forbids it
+    │   ├── LimitExceeded           a quota, a size or a rate; carries the limit
+    │   ├── LeaseLost               a job is no longer this worker's
+    │   ├── ArchiveUnavailable      the database cannot be reached just now
+    │   └── StoreError              the file store failed
+    │       ├── StoreFull           no space; everything accepted is safe, try again later
+    │       ├── ObjectMissing       a file that a row names is not there
+    │       └── ObjectRotten        a file's bytes are not those that were stored
+    ├── UploadError                 bytes were offered that break a rule of the upload
+    │   ├── OffsetMismatch          not where the upload stands
+    │   ├── ChecksumMismatch        not the bytes that were announced
+    │   └── RefusedArchive          a .zip, .tar or .gz beyond its limits
+    └── ServiceError                what the service told its client
+        ├── ServiceUnreachable      no answer
+        ├── NotAuthenticated        no key, or one that is wrong, expired or revoked
+        └── NotPermitted            the key's scopes do not hold this
 
 An error carries its numbers as attributes and says which file, which value and which rule in one
 line, so that a log line, a JSON field and a test all read the same facts.
@@ -30,23 +48,41 @@ from os import PathLike, fspath
 from typing import Any
 
 __all__ = [
+    "ArchiveError",
+    "ArchiveUnavailable",
     "BadHeaderCard",
     "CatalogueError",
     "CatalogueOffline",
+    "ChecksumMismatch",
+    "Conflict",
     "CrowdSkyError",
     "DetectionError",
     "FrameError",
+    "LeaseLost",
+    "LimitExceeded",
     "MissingHeaderCard",
     "NoSolution",
     "NotARawFrame",
+    "NotAuthenticated",
+    "NotFound",
+    "NotPermitted",
     "NothingToStack",
+    "ObjectMissing",
+    "ObjectRotten",
+    "OffsetMismatch",
     "PlateError",
+    "RefusedArchive",
     "RegistrationError",
+    "ServiceError",
+    "ServiceUnreachable",
     "SettingsError",
     "SimulationError",
     "StackError",
+    "StoreError",
+    "StoreFull",
     "TooFewStars",
     "UnreadableFrame",
+    "UploadError",
 ]
 
 
@@ -181,3 +217,95 @@ class SimulationError(CrowdSkyError):
 
 class SettingsError(CrowdSkyError):
     """A setting has a value that its rule forbids."""
+
+
+class ArchiveError(CrowdSkyError):
+    """The archive cannot do what was asked."""
+
+
+class NotFound(ArchiveError):
+    """No such object, or one that is not the asker's: nobody is told which."""
+
+
+class Conflict(ArchiveError):
+    """The object's state forbids it."""
+
+
+class LimitExceeded(ArchiveError):
+    """A quota, a size or a rate.
+
+    Attributes
+    ----------
+    limit : int or float
+        The limit; its unit is in the message.
+    retry_after_s : float or None
+        When it is worth another try; ``None`` where waiting does not help.
+    """
+
+
+class LeaseLost(ArchiveError):
+    """A job is no longer this worker's: deleted, or its lease expired and another has it."""
+
+
+class ArchiveUnavailable(ArchiveError):
+    """The database cannot be reached just now; nothing was changed."""
+
+
+class StoreError(ArchiveError):
+    """The file store failed."""
+
+
+class StoreFull(StoreError):
+    """There is no space; everything accepted so far is safe."""
+
+
+class ObjectMissing(StoreError):
+    """A file that a row names is not there."""
+
+
+class ObjectRotten(StoreError):
+    """A file's bytes are not those that were stored."""
+
+
+class UploadError(CrowdSkyError):
+    """Bytes were offered that break a rule of the upload."""
+
+
+class OffsetMismatch(UploadError):
+    """The bytes do not begin where the upload stands.
+
+    Attributes
+    ----------
+    offset : int
+        Where it stands.
+    """
+
+
+class ChecksumMismatch(UploadError):
+    """The bytes are not those that were announced."""
+
+
+class RefusedArchive(UploadError):
+    """A .zip, .tar or .gz that is beyond its limits or of a forbidden structure."""
+
+
+class ServiceError(CrowdSkyError):
+    """What the service told its client.
+
+    Attributes
+    ----------
+    status : int
+        The HTTP status.
+    """
+
+
+class ServiceUnreachable(ServiceError):
+    """The service gave no answer."""
+
+
+class NotAuthenticated(ServiceError):
+    """No key, or one that is wrong, expired or revoked."""
+
+
+class NotPermitted(ServiceError):
+    """The key's scopes do not hold this."""

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests import real_data
+from tests.databases import archive, database_url, postgresql_server, sqlite_template
+
+__all__ = ["archive", "database_url", "postgresql_server", "sqlite_template"]
 
 
 @pytest.fixture(scope="session")

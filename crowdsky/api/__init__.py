@@ -1,0 +1,1 @@
+"""The service: everything that pages, notebooks and scripts ask for, over HTTP."""

@@ -1,0 +1,1 @@
+"""The archive: who sent what, what came of it, where it lies."""

@@ -1,0 +1,1 @@
+"""The service's client, for notebooks and scripts."""

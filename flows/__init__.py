@@ -1,0 +1,1 @@
+"""Prefect flows around `crowdsky.work` and `crowdsky.archive`; no science and no rules of their own."""
