@@ -250,7 +250,9 @@ def _read_toml(path: Path) -> dict[str, object]:
 class _Source:
     """The environment over a configuration file, asked for one setting after the other."""
 
-    def __init__(self, environ: Mapping[str, str], table: Mapping[str, object] | None = None):
+    def __init__(
+        self, environ: Mapping[str, str], table: Mapping[str, object] | None = None
+    ) -> None:
         self.environ, self.table = environ, {} if table is None else table
         self.asked: set[str] = set()
 

@@ -1,7 +1,7 @@
 """Labelled steps: the places where a test may stop a process dead.
 
-Whatever must survive a crash says `reached("part.step")` between its steps. That costs a look at one
-name, and lets a test kill the process at every one of them in turn.
+Whatever must survive a crash says `reached("part.step")` between its steps. That costs a look at
+one name, and lets a test kill the process at every one of them in turn.
 """
 
 from __future__ import annotations

@@ -42,7 +42,8 @@ def test_the_check_sees_a_bare_function() -> None:
 def test_only_kernels_go_without_types(repo_root: Path) -> None:
     bare = {
         path.relative_to(repo_root).as_posix(): names
-        for path in sorted((repo_root / "crowdsky").rglob("*.py"))
+        for package in ("crowdsky", "flows")
+        for path in sorted((repo_root / package).rglob("*.py"))
         if (names := bare_functions(path.read_text(encoding="utf-8")))
     }
     assert bare == {}

@@ -80,7 +80,7 @@ def test_commands_and_options_in_documents_exist(document: str, repo_root: Path)
 
 def test_every_setting_is_documented(repo_root: Path) -> None:
     source = Path(settings.__file__).read_text(encoding="utf-8")
-    variables = set(re.findall(r'"(CROWDSKY_[A-Z_]+)"', source))
+    variables = set(re.findall(r'"(CROWDSKY_[A-Z0-9_]+)"', source))
     assert variables
     readme = read(repo_root, "README.md")
     assert [name for name in sorted(variables) if name not in readme] == []

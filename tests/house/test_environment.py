@@ -29,10 +29,10 @@ def test_the_check_sees_a_reader(source: str) -> None:
 
 
 def test_only_settings_reads_the_environment(repo_root: Path) -> None:
-    package = repo_root / "crowdsky"
     readers = [
-        path.relative_to(package).as_posix()
-        for path in sorted(package.rglob("*.py"))
+        path.relative_to(repo_root).as_posix()
+        for package in ("crowdsky", "flows")
+        for path in sorted((repo_root / package).rglob("*.py"))
         if reads_environment(path.read_text(encoding="utf-8"))
     ]
-    assert readers == ["settings.py"]
+    assert readers == ["crowdsky/settings.py"]

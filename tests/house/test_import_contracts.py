@@ -16,6 +16,8 @@ BREAKERS = {
     "layers": ("frames/telescopes.py", "import crowdsky.pipeline"),
     "core-offline": ("stars/star_list.py", "import socket"),
     "cli-offline": ("cli/stack.py", "import urllib.request"),
+    "engine-apart": ("work/__init__.py", "import prefect"),
+    "client-apart": ("client/__init__.py", "import sqlalchemy"),
     "no-sibling-cycles": ("frames/cards.py", "import crowdsky.frames.header"),
 }
 
@@ -28,11 +30,12 @@ def contract_ids(root: Path) -> list[str]:
 @pytest.fixture
 def house_copy(repo_root: Path, tmp_path: Path) -> Path:
     """The package's sources and its configuration, to be spoilt at will."""
-    shutil.copytree(
-        repo_root / "crowdsky",
-        tmp_path / "crowdsky",
-        ignore=shutil.ignore_patterns("__pycache__", "data"),
-    )
+    for package in ("crowdsky", "flows"):
+        shutil.copytree(
+            repo_root / package,
+            tmp_path / package,
+            ignore=shutil.ignore_patterns("__pycache__", "data"),
+        )
     shutil.copy(repo_root / "pyproject.toml", tmp_path)
     return tmp_path
 
