@@ -23,8 +23,8 @@ class StoredFile:
 class FileStore(Protocol):
     """Files named by the SHA-256 of their content, in lower-case hexadecimal.
 
-    Every method may raise `StoreError`; `ObjectMissing` and `ObjectRotten` where a file is not there
-    or not what it was. All may be called from several threads at once.
+    Every method may raise `StoreError`; `ObjectMissing` and `ObjectRotten` where a file is not
+    there or not what it was. All may be called from several threads at once.
     """
 
     def put(self, path: Path, sha256: str, *, consume: bool = False) -> None:
@@ -42,7 +42,15 @@ class FileStore(Protocol):
         """
 
     def read(self, sha256: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """Bytes ``[start, end)`` in pieces of at most 1 MiB; unchecked, because they may be a part."""
+        """Bytes ``[start, end)`` in pieces of at most 1 MiB, unchecked: they may be a part.
+
+        Raises
+        ------
+        ObjectMissing
+            At the call, not at the first piece, so that nothing was answered yet.
+        ObjectRotten
+            If the file is shorter than asked for.
+        """
 
     def fetch(self, sha256: str, path: Path) -> None:
         """Copy a whole file to `path` and check it; `path` is there only if it is right."""
@@ -58,6 +66,9 @@ class FileStore(Protocol):
 
     def files(self) -> Iterator[StoredFile]:
         """Everything that lies there, in any order."""
+
+    def tidy(self, before: datetime) -> int:
+        """Remove what writers that died left behind, if it is older than `before`; how many."""
 
     def free_bytes(self) -> int | None:
         """Space left, None if unknown."""

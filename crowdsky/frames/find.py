@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["FoundFrames", "Skipped", "find_frames"]
+__all__ = ["FoundFrames", "Skipped", "find_frames", "reason_to_skip"]
 
 _FITS_SUFFIXES = (".fit", ".fits", ".fts")
 _COMPRESSED_SUFFIXES = (".gz", ".fz", ".bz2", ".xz", ".z", ".zip")
@@ -80,7 +80,7 @@ def find_frames(
         for file in sorted(_walk(top, skipped)):
             # The folder given by the user may bear any name; only what lies below it is judged.
             parts = file.relative_to(top).parts if top.is_dir() else (file.name,)
-            reason = _reason_to_skip(parts)
+            reason = reason_to_skip(parts)
             if reason:
                 skipped.add((file, reason))
                 continue
@@ -102,7 +102,7 @@ def _walk(top: Path, skipped: set[tuple[Path, str]]) -> Iterator[Path]:
             yield Path(folder, name)
 
 
-def _reason_to_skip(parts: tuple[str, ...]) -> str:
+def reason_to_skip(parts: tuple[str, ...]) -> str:
     """Why a file with these parts of a path is no frame; empty if it may be one."""
     name = Path(parts[-1].lower())
     stem, suffix = name.stem, name.suffix
