@@ -19,7 +19,7 @@ from crowdsky.pipeline.recipe import Recipe
 
 __all__ = ["fingerprint", "load_report", "retire_report", "save_report", "sweep_leftovers"]
 
-FORMAT = 1
+FORMAT = 2
 PRODUCTS = ("output", "preview", "thumbnail")
 LEFTOVER_AGE_S = 3600.0
 
@@ -120,7 +120,7 @@ def _known(kind: type, plain: dict[str, Any]) -> Any:
     values = {}
     for item in fields(kind):
         value = plain[item.name]
-        if item.name == "start_utc" and value is not None:
+        if item.name.endswith("_utc") and value is not None:
             value = datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
         elif value is None and "float" in str(item.type):
             value = float("nan")

@@ -78,7 +78,7 @@ class BlockReport:
     output, preview, thumbnail : str or None
         Files written.
     solution : dict
-        Position and evidence; empty when unsolved.
+        Position, corners and evidence; empty when unsolved.
     quality : dict
         Figures of merit of the stack.
     fingerprint : str
@@ -87,6 +87,13 @@ class BlockReport:
         The stack was there already.
     seconds : float
         Wall time it took.
+    first_utc, end_utc : datetime or None
+        Start of the first exposure in the stack and end of the last one; None without a stack.
+    equatorial : bool or None
+        Whether the mount was, None if the headers do not say.
+    failure : str
+        Class of the error behind `reason`: tells a block that cannot be stacked from a disk that
+        is full.
     """
 
     label: str
@@ -108,6 +115,10 @@ class BlockReport:
     fingerprint: str = ""
     unchanged: bool = False
     seconds: float = 0.0
+    first_utc: datetime | None = None
+    end_utc: datetime | None = None
+    equatorial: bool | None = None
+    failure: str = ""
 
     @classmethod
     def of(cls, block: Block, frames: tuple[FrameOutcome, ...], **facts: Any) -> BlockReport:

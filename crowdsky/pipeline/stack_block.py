@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from crowdsky.astrometry import (
     solve_stars,
 )
 from crowdsky.errors import CrowdSkyError, NothingToStack, PlateError, StackError
-from crowdsky.frames import Block, FrameHeader
+from crowdsky.frames import Block, FrameHeader, MountMode
 from crowdsky.pipeline.align import align
 from crowdsky.pipeline.judge import judge_alone, judge_among, judge_transparency
 from crowdsky.pipeline.ledger import fingerprint, load_report, retire_report, save_report
@@ -41,6 +42,8 @@ from crowdsky.stars import detect_stars_image
 
 __all__ = ["stack_block"]
 
+Card = tuple[str, Any, str]
+
 
 @dataclass(slots=True)
 class _Entry:
@@ -61,6 +64,7 @@ def stack_block(
     recipe: Recipe | None = None,
     scales: ScaleMemory | None = None,
     on_frame: Callable[[], None] | None = None,
+    cards: Sequence[Card] = (),
 ) -> BlockReport:
     """Measure, judge, register, stack, solve and write one block.
 
@@ -75,6 +79,8 @@ def stack_block(
         Plate scales learned so far.
     on_frame : callable, optional
         Called once for each frame of the block that is done with.
+    cards : sequence of (keyword, value, comment)
+        Further cards of the stack's primary header: whose it is, and on which terms.
 
     Returns
     -------
@@ -89,12 +95,16 @@ def stack_block(
     path = folder / f"{block.label}.json"
     report = load_report(path, block, key)
     if report is None:
-        report = _stack_anew(block, path, recipe, scales, tell, key)
+        report = _stack_anew(block, path, recipe, scales, tell, key, tuple(cards))
         report = replace(report, seconds=perf_counter() - began)
         try:
             save_report(report, path)
         except StackError as error:
-            report = replace(report, reason=report.reason or str(error))
+            report = replace(
+                report,
+                reason=report.reason or str(error),
+                failure=report.failure or type(error).__name__,
+            )
     tell.rest()
     return report
 
@@ -123,6 +133,7 @@ def _stack_anew(
     scales: ScaleMemory,
     tell: Callable[[], None],
     key: str,
+    cards: tuple[Card, ...],
 ) -> BlockReport:
     entries = [
         _Entry(FrameOutcome(str(header.path), used=True, start_utc=header.start_utc))
@@ -133,12 +144,12 @@ def _stack_anew(
         retire_report(path)
         for entry, header in zip(entries, block.headers, strict=True):
             _measure(entry, header, recipe)
-        report = _make(block, entries, path.parent, recipe, scales, report, tell)
+        report = _make(block, entries, path.parent, recipe, scales, report, tell, cards)
     except CrowdSkyError as error:
         for entry in entries:
             if entry.outcome.used:
                 entry.reject(f"the block gave no stack: {error}")
-        report = replace(report, reason=str(error))
+        report = replace(report, reason=str(error), failure=type(error).__name__)
     return replace(report, frames=tuple(entry.outcome for entry in entries))
 
 
@@ -170,6 +181,7 @@ def _make(
     scales: ScaleMemory,
     report: BlockReport,
     tell: Callable[[], None],
+    cards: tuple[Card, ...],
 ) -> BlockReport:
     good = [entry for entry in entries if entry.outcome.used]
     frames = [entry.frame for entry in good if entry.frame is not None]
@@ -191,7 +203,7 @@ def _make(
         StackFacts.from_headers(headers, n_frames=len(entries), name=block.name, tile=block.tile),
         target=block.target,
     )
-    product = StackProduct(image, stars, solution, quality, facts)
+    product = StackProduct(image, stars, solution, quality, facts, extra_cards=cards)
     output = folder / f"{block.label}.fits"
     preview = folder / f"{block.label}{recipe.preview_suffix}"
     thumbnail = folder / f"{block.label}_512{recipe.preview_suffix}"
@@ -208,6 +220,9 @@ def _make(
         output=str(output),
         preview=str(preview),
         thumbnail=str(thumbnail),
+        first_utc=facts.start_utc,
+        end_utc=facts.end_utc,
+        equatorial=_equatorial(headers),
         solution=_evidence(solution),
         quality={
             "n_stars": len(stars),
@@ -327,4 +342,22 @@ def _evidence(solution: PlateSolution | None) -> dict[str, object]:
         "n_matched": solution.n_matched,
         "rms_arcsec": solution.rms_arcsec,
         "log_odds": solution.log_odds,
+        "corners": _corners(solution),
     }
+
+
+def _corners(solution: PlateSolution) -> list[list[float]]:
+    """ICRS degrees of the image's outer corners, in the order of its pixels' rows."""
+    ny, nx = solution.shape
+    x_px = [-0.5, nx - 0.5, nx - 0.5, -0.5]
+    y_px = [-0.5, -0.5, ny - 0.5, ny - 0.5]
+    ra_deg, dec_deg = solution.pixel_to_sky(x_px, y_px)
+    return [[float(ra), float(dec)] for ra, dec in zip(ra_deg, dec_deg, strict=True)]
+
+
+def _equatorial(headers: Sequence[FrameHeader]) -> bool | None:
+    """What the headers agree on, None if they say nothing or both."""
+    modes = {header.mount for header in headers}
+    if len(modes) != 1 or MountMode.UNKNOWN in modes:
+        return None
+    return MountMode.EQUATORIAL in modes

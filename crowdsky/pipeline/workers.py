@@ -26,7 +26,7 @@ from crowdsky.pipeline.outcome import BlockReport, FrameOutcome
 from crowdsky.pipeline.recipe import Recipe
 from crowdsky.pipeline.stack_block import stack_block
 
-__all__ = ["stack_in_parallel"]
+__all__ = ["leave_with_parent", "stack_in_parallel"]
 
 POLL_S = 0.1
 DIED = "its worker process died (killed, or out of memory); a second try ended the same way"
@@ -138,12 +138,12 @@ _worker: dict[str, Any] = {}
 
 
 def _start_worker(ticks: Any) -> None:
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    threading.Thread(target=leave_with_parent, daemon=True).start()
     # One block, one core: parallel loops inside a worker would fight those of its neighbours.
     _worker.update(ticks=ticks, scales=ScaleMemory(), limits=threadpool_limits(1))
 
 
-def _leave_with_parent() -> None:
+def leave_with_parent() -> None:
     """A parent that is killed cannot tell its workers to stop; they would wait for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:

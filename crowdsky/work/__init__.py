@@ -1,1 +1,1 @@
-"""Work on jobs: fetch a block's raws, stack them, keep the stack. Knows no workflow engine."""
+"""One job, from its raws to its row: fetch, stack, verify, store, commit; nothing of any engine."""
