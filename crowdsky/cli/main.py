@@ -21,6 +21,13 @@ COMMANDS = {
     "simulate": "draw a session of raw frames from the star catalogue",
     "catalogue": "look after the star catalogue and its indexes",
     "demo": "simulate a short night, solve it, stack it, show what came out",
+    "up": "run the whole platform on this machine",
+    "push": "send frames to a service; resumes, and skips what is there",
+    "pull": "bring stacks home, by place, time or target",
+    "jobs": "show, watch, delete or retry stacking jobs",
+    "key": "make, list and revoke API keys of this machine's archive",
+    "serve": "run the service alone",
+    "worker": "run a worker alone",
 }
 
 

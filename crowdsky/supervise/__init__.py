@@ -1,1 +1,1 @@
-"""The platform's processes as one group: started in order, watched, stopped together."""
+"""The platform's processes as one group: started in order, kept alive, stopped together."""
