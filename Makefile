@@ -18,15 +18,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made-$(shell { cat requirements.lock pyproject.toml package-lock.json; pwd; } | cksum | cut -d' ' -f1)
 
 OUT ?= night
-DATA ?=
+ARGS ?=
 JOBS ?= 2
 TESTS ?=
 
 .PHONY: help setup run test lint types contracts tests bench picture lock clean
 
 help: ## show this
-	@echo "make run            a short simulated night of two targets: solved, stacked, shown"
-	@echo "make run DATA=dir   the same with the frames below dir"
+	@echo "make run            the platform with a simulated night: uploaded, stacked, downloaded"
+	@echo "make run ARGS=...   the same with more arguments for \`crowdsky up\`: --once, --ready-file"
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | grep -vE '^run:' \
 		| sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' \
 		| while IFS=$$'\t' read -r name text; do printf 'make %-14s %s\n' "$$name" "$$text"; done
@@ -48,8 +48,8 @@ $(STAMP): requirements.lock pyproject.toml package-lock.json
 	@$(BIN)/crowdsky catalogue index
 	@touch $@
 
-run: setup ## the main job: simulate (or take DATA=dir), solve, stack, show
-	@$(BIN)/crowdsky demo --output "$(OUT)" --jobs $(JOBS) $(if $(DATA),--data "$(DATA)")
+run: setup ## the main job: everything started, a night sent, stacked and fetched; Ctrl-C stops it
+	@$(BIN)/crowdsky up --demo --home "$(abspath $(OUT))" $(ARGS)
 
 test: setup lint types contracts tests ## lint, types, import contracts and every test
 
@@ -69,8 +69,9 @@ tests: setup
 bench: setup ## print how fast and how good, beside the peers that are installed
 	$(BIN)/python -m tests.benchmarks.run
 
-picture: run ## draw the picture of the README from a simulated night
-	$(BIN)/python scripts/make_picture.py "$(OUT)/stacks" docs/images/stack.webp
+picture: setup ## draw the picture of the README from a simulated night
+	$(BIN)/crowdsky demo --output "$(OUT)/picture" --jobs $(JOBS)
+	$(BIN)/python scripts/make_picture.py "$(OUT)/picture/stacks" docs/images/stack.webp
 
 lock: setup ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra platform --group dev --universal --python-version 3.11 \
