@@ -1,4 +1,4 @@
-"""Real databases for tests: a SQLite file, and a PostgreSQL server that each test process starts."""
+"""Real databases for tests: a SQLite file, and a PostgreSQL server of each test process."""
 
 from __future__ import annotations
 

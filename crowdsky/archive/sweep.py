@@ -379,7 +379,7 @@ def _forget(session: Session, sha256s: Sequence[str]) -> None:
     session.execute(
         update(ObjectRow)
         .where(ObjectRow.sha256.in_(named))
-        .values(state="writing", checked_utc=None)
+        .values(state="writing", checked_utc=None, touched_utc=database_now(session))
         .execution_options(synchronize_session=False)
     )
     session.execute(

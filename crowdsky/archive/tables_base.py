@@ -10,7 +10,11 @@ from sqlalchemy.orm import DeclarativeBase
 
 from crowdsky.archive.columns import PLAIN_JSON, UtcTime
 
-__all__ = ["Base", "one_of"]
+__all__ = ["NUMBERS_ONCE", "Base", "one_of"]
+
+#: No row gets the number of one that is gone, which SQLite else does with the highest: a late
+#: second click on "delete" must not reach a newer row. PostgreSQL's sequences never go back.
+NUMBERS_ONCE = {"sqlite_autoincrement": True}
 
 
 class Base(DeclarativeBase):

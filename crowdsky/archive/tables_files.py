@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from crowdsky.archive.columns import BIG_KEY
-from crowdsky.archive.tables_base import Base, one_of
+from crowdsky.archive.tables_base import NUMBERS_ONCE, Base, one_of
 
 __all__ = ["Download", "ObjectRow", "Upload", "UploadItem"]
 
@@ -94,6 +94,7 @@ class UploadItem(Base):
         # skipped: previews, videos and the like, which are no error
         one_of("outcome", "accepted", "duplicate", "refused", "skipped"),
         CheckConstraint("outcome <> 'refused' OR reason <> ''", name="refused_has_reason"),
+        NUMBERS_ONCE,
     )
 
 

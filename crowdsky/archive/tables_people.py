@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crowdsky.archive.columns import BIG_KEY
-from crowdsky.archive.tables_base import Base, one_of
+from crowdsky.archive.tables_base import NUMBERS_ONCE, Base, one_of
 
 __all__ = ["ApiKey", "AuditEntry", "FileToErase", "Observer", "Telescope"]
 
@@ -49,6 +49,7 @@ class Observer(Base):
         one_of("state", "active", "deactivated", "erasing"),
         one_of("visibility", "public", "embargoed", "private"),
         CheckConstraint("embargo_days >= 0", name="embargo"),
+        NUMBERS_ONCE,
     )
 
 
@@ -63,7 +64,7 @@ class Telescope(Base):
     model: Mapped[str] = mapped_column(String(40))
     pseudonym: Mapped[str] = mapped_column(String(40))
 
-    __table_args__ = (UniqueConstraint("observer_id", "device"),)
+    __table_args__ = (UniqueConstraint("observer_id", "device"), NUMBERS_ONCE)
 
 
 class ApiKey(Base):
@@ -94,6 +95,7 @@ class ApiKey(Base):
             sqlite_where=text("revoked_utc IS NULL"),
             postgresql_where=text("revoked_utc IS NULL"),
         ),
+        NUMBERS_ONCE,
     )
 
 
@@ -123,3 +125,5 @@ class AuditEntry(Base):
     action: Mapped[str] = mapped_column(String(40))
     subject: Mapped[str] = mapped_column(String(255))
     detail: Mapped[dict[str, Any]]
+
+    __table_args__ = (NUMBERS_ONCE,)

@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crowdsky.archive.columns import BIG_KEY
-from crowdsky.archive.tables_base import Base, one_of
+from crowdsky.archive.tables_base import NUMBERS_ONCE, Base, one_of
 
 __all__ = [
     "CELL_ORDER",
@@ -71,6 +71,7 @@ class BlockRow(Base):
         UniqueConstraint("observer_id", "key", "part"),
         CheckConstraint("part >= 1", name="part"),
         Index("ix_blocks_telescope_id_start_utc", "telescope_id", "start_utc"),
+        NUMBERS_ONCE,
     )
 
 
@@ -107,6 +108,7 @@ class FrameRow(Base):
         one_of("state", "pending", "stacked", "rejected"),
         CheckConstraint("(state = 'rejected') = (reason <> '')", name="rejected_has_reason"),
         CheckConstraint("state <> 'stacked' OR block_id IS NOT NULL", name="stacked_in_block"),
+        NUMBERS_ONCE,
     )
 
 
@@ -121,6 +123,8 @@ class Batch(Base):
     )
     title: Mapped[str] = mapped_column(Text)
     created_utc: Mapped[datetime]
+
+    __table_args__ = (NUMBERS_ONCE,)
 
 
 class Job(Base):
@@ -163,6 +167,7 @@ class Job(Base):
         Index("ix_jobs_block_id", "block_id"),
         Index("ix_jobs_state_not_before_utc", "state", "not_before_utc"),
         Index("ix_jobs_observer_id_state", "observer_id", "state"),
+        NUMBERS_ONCE,
     )
 
 
@@ -239,6 +244,7 @@ class StackRow(Base):
         Index("ix_stacks_observer_id_n_bytes", "observer_id", "n_bytes"),
         Index("ix_stacks_telescope_id", "telescope_id"),
         Index("ix_stacks_tile", "tile"),
+        NUMBERS_ONCE,
     )
 
 
@@ -275,4 +281,4 @@ class StackChange(Base):
     id: Mapped[int] = mapped_column(BIG_KEY, primary_key=True)
     stack_id: Mapped[int] = mapped_column(BigInteger)
 
-    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - SQLAlchemy's form
+    __table_args__ = (NUMBERS_ONCE,)

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from crowdsky.archive.engine import Archive
+from crowdsky.archive.erase import resume_erasures
 from crowdsky.archive.leases import expire_leases
 from crowdsky.archive.models import StackRow
 from crowdsky.archive.scrub import scrub
@@ -52,6 +53,8 @@ class Upkeep:
 
     def sweep(self) -> str:
         """Remove files that nothing needs."""
+        # An account whose erasure was cut short goes first, so that its files go with the rest.
+        erased = resume_erasures(self.archive, self.store)
         report = sweep(
             self.archive,
             self.store,
@@ -59,7 +62,8 @@ class Upkeep:
             grace_s=self.settings.sweep_grace_s,
         )
         folders = sweep_attempts(self.archive, self.settings.scratch_dir / "jobs")
-        return f"{report}, {folders} folders of killed jobs"
+        text = f"{report}, {folders} folders of killed jobs"
+        return f"{text}, {len(erased)} accounts erased to the end" if erased else text
 
     def scrub(self) -> str:
         """Read stored files again, those first that were not looked at for longest."""

@@ -20,10 +20,14 @@ def test_a_transaction_is_kept(archive: Archive) -> None:
 
 
 def test_an_error_rolls_back(archive: Archive) -> None:
-    with pytest.raises(ZeroDivisionError), archive.writing() as session:
-        session.add(Observer(name="ada", created_utc=NOW))
-        session.flush()
-        raise ZeroDivisionError
+    def fail() -> None:
+        with archive.writing() as session:
+            session.add(Observer(name="ada", created_utc=NOW))
+            session.flush()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     with archive.reading() as session:
         assert session.query(Observer).count() == 0
 

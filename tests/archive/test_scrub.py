@@ -113,13 +113,12 @@ def test_turns(archive: Archive, sender: Sender, observer: int) -> None:
         seen.append(
             {row.sha256 for row in rows(archive, ObjectRow) if row.checked_utc == now},
         )
-    # Two at a time and around: every file twice in ten reads.
     assert all(len(turn) == 2 for turn in seen)
     assert seen[0].isdisjoint(seen[1])
     assert len(seen[0] | seen[1] | seen[2]) == 5
-    assert sorted(sha256 for turn in seen for sha256 in turn) == sorted(
-        2 * [row.sha256 for row in rows(archive, ObjectRow)]
-    )
+    # Nobody waits for longer than it takes to go around.
+    checked = [row.checked_utc for row in rows(archive, ObjectRow)]
+    assert min(time for time in checked if time is not None) >= begin + timedelta(hours=2)
 
 
 def test_bytes_that_were_put_again_meanwhile_are_not_called_rotten(

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.String(length=255), nullable=False),
         sa.Column("detail", PLAIN_JSON, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_audit"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_audit_at_utc", "audit", ["at_utc"], unique=False)
     op.create_table(
@@ -65,6 +66,7 @@ def upgrade() -> None:
         sa.CheckConstraint("embargo_days >= 0", name="ck_observers_embargo"),
         sa.PrimaryKeyConstraint("id", name="pk_observers"),
         sa.UniqueConstraint("name", name="uq_observers_name"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "api_keys",
@@ -87,6 +89,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_api_keys"),
         sa.UniqueConstraint("digest", name="uq_api_keys_digest"),
         sa.UniqueConstraint("observer_id", "name", name="uq_api_keys_observer_id_name"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_api_keys_observer_id", "api_keys", ["observer_id"], unique=False)
     op.create_table(
@@ -102,6 +105,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name="pk_batches"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_batches_observer_id", "batches", ["observer_id"], unique=False)
     op.create_table(
@@ -138,6 +142,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_telescopes"),
         sa.UniqueConstraint("observer_id", "device", name="uq_telescopes_observer_id_device"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "uploads",
@@ -205,6 +210,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["telescope_id"], ["telescopes.id"], name="fk_blocks_telescope_id"),
         sa.PrimaryKeyConstraint("id", name="pk_blocks"),
         sa.UniqueConstraint("observer_id", "key", "part", name="uq_blocks_observer_id_key_part"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "frames",
@@ -244,6 +250,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["telescope_id"], ["telescopes.id"], name="fk_frames_telescope_id"),
         sa.PrimaryKeyConstraint("id", name="pk_frames"),
         sa.UniqueConstraint("observer_id", "sha256", name="uq_frames_observer_id_sha256"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_frames_block_id", "frames", ["block_id"], unique=False)
     op.create_index("ix_frames_observer_id_state", "frames", ["observer_id", "state"], unique=False)
@@ -284,6 +291,7 @@ def upgrade() -> None:
             ["observer_id"], ["observers.id"], name="fk_jobs_observer_id", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name="pk_jobs"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_jobs_batch_id", "jobs", ["batch_id"], unique=False)
     op.create_index("ix_jobs_changed_utc", "jobs", ["changed_utc"], unique=False)
@@ -364,6 +372,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_stacks"),
         sa.UniqueConstraint("block_id", name="uq_stacks_block_id"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_stacks_cell_start_utc", "stacks", ["cell", "start_utc"], unique=False)
     op.create_index(
@@ -433,6 +442,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name="pk_upload_items"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_upload_items_frame_id", "upload_items", ["frame_id"], unique=False)
     op.create_index("ix_upload_items_upload_id", "upload_items", ["upload_id"], unique=False)

@@ -49,7 +49,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_stack_changes"),
         sqlite_autoincrement=True,
     )
-    with op.batch_alter_table("api_keys") as table:
+    with op.batch_alter_table("api_keys", table_kwargs={"sqlite_autoincrement": True}) as table:
         table.drop_constraint("uq_api_keys_observer_id_name", type_="unique")
     op.create_index(
         "uq_api_keys_live_name",
