@@ -75,6 +75,8 @@ class ArchiveMachine(RuleBasedStateMachine):
         self.leases: list[LeasedJob] = []
         self.products: dict[str, NewStack] = {}  # by the token of the lease
         self.flipped: set[str] = set()
+        self.ever_flipped: set[str] = set()
+        self.wanted: set[int] = set()  # frames that have their raws and need them
 
     # --- people -----------------------------------------------------------------------------------
 
@@ -157,6 +159,13 @@ class ArchiveMachine(RuleBasedStateMachine):
         self.tolerant(
             crash, lambda: erase_account(self.archive, self.store, observer_id, now=self.now)
         )
+
+    @rule(name=PEOPLE, contents=st.sets(CONTENTS, min_size=2, max_size=4))
+    def a_night(self, name: str, contents: set[int]) -> None:
+        """A short cut to where there is something to lose."""
+        for content in sorted(contents):
+            self.upload(name, content, None)
+        self.finalise(name, None)
 
     # --- workers ----------------------------------------------------------------------------------
 
@@ -242,6 +251,17 @@ class ArchiveMachine(RuleBasedStateMachine):
         release_lease(self.archive, lease, now=self.now)
         self.forget(lease)
 
+    @rule(spoilt=st.integers(0, 3))
+    def a_days_work(self, spoilt: int) -> None:
+        """Whatever waits is done, by a worker that nothing happens to."""
+        before = len(self.leases)
+        self.lease(9, None)
+        for number in range(len(self.leases) - 1, before - 1, -1):
+            token = self.leases[number].token
+            self.stack(number, None, spoilt)
+            if token in self.products:
+                self.commit(sorted(self.products).index(token), None)
+
     def fetch(self, lease: LeasedJob) -> list[FrameToStack]:
         """The raws of a job that are right; the others are marked, as a worker does."""
         with self.archive.reading() as session:
@@ -306,6 +326,7 @@ class ArchiveMachine(RuleBasedStateMachine):
             path.unlink()
             path.write_bytes(content)
             self.flipped.add(sha256)
+            self.ever_flipped.add(sha256)
 
     def sweep(self, keep_raws_days: float = 0.0) -> bool:
         sweep(
@@ -342,6 +363,21 @@ class ArchiveMachine(RuleBasedStateMachine):
                 self.flipped.discard(sha256)
             else:
                 assert sha256 in self.flipped
+
+    @invariant()
+    def nothing_is_taken_from_those_who_need_it(self) -> None:
+        """A raw is gone while its frame is pending, or has a live job, only if it was damaged."""
+        with self.archive.reading() as session:
+            live = select(Job.block_id).where(Job.state.in_(("queued", "running")))
+            frames = session.execute(
+                select(FrameRow.id, FrameRow.sha256, FrameRow.raw_gone).where(
+                    (FrameRow.state == "pending") | FrameRow.block_id.in_(live)
+                )
+            ).all()
+        for frame in frames:
+            if frame.raw_gone and frame.id in self.wanted:
+                assert frame.sha256 in self.ever_flipped
+        self.wanted = {frame.id for frame in frames if not frame.raw_gone}
 
     def teardown(self) -> None:
         try:
