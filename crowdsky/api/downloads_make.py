@@ -17,10 +17,10 @@ from crowdsky.archive.downloads import (
     FrozenDownload,
     KnownObject,
     known_objects,
-    mark_rotten,
     save_download,
 )
 from crowdsky.archive.models import StackRow
+from crowdsky.archive.scrub import note_rotten
 from crowdsky.archive.search import StackQuery, Viewer, search_stacks
 from crowdsky.archive.stacks import observer_names
 from crowdsky.errors import Conflict, LimitExceeded, NotFound, ObjectMissing, ObjectRotten
@@ -170,7 +170,7 @@ def _look(
         except ObjectMissing:
             return sha256, _Looked("the file is missing")
         except ObjectRotten:
-            mark_rotten(here.archive, sha256)
+            note_rotten(here.archive, sha256)
             return sha256, _Looked("the file is damaged")
 
     wanted = sorted({row.sha256 for row in rows})

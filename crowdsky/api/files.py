@@ -16,8 +16,8 @@ from crowdsky.api.manifest import file_name
 from crowdsky.api.serve_json import MAX_ID
 from crowdsky.api.stacks_query import Someone
 from crowdsky.api.who import Caller, needs
-from crowdsky.archive.downloads import mark_rotten
 from crowdsky.archive.models import ObjectRow, StackRow
+from crowdsky.archive.scrub import note_rotten
 from crowdsky.archive.stacks import visible_stack
 from crowdsky.errors import ObjectMissing, ObjectRotten
 
@@ -104,7 +104,7 @@ async def _send(
         try:
             checked.check(sha256, stored.n_bytes)
         except ObjectRotten:
-            mark_rotten(here.archive, sha256)
+            note_rotten(here.archive, sha256)
             raise
         kind = "application/fits"
         if what != "file":

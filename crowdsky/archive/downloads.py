@@ -31,7 +31,6 @@ __all__ = [
     "delete_download",
     "find_download",
     "known_objects",
-    "mark_rotten",
     "save_download",
 ]
 
@@ -217,17 +216,6 @@ def delete_download(archive: Archive, observer_id: int, key: str) -> None:
         )
         if not gone.rowcount:  # type: ignore[attr-defined]
             raise NotFound("no such download, or it has expired: make a new one", value=key[:40])
-
-
-def mark_rotten(archive: Archive, sha256: str) -> None:
-    """Write down that an object's bytes are not its own, so that nobody is sent them again."""
-    with archive.writing() as session:
-        now = database_now(session)
-        session.execute(
-            update(ObjectRow)
-            .where(ObjectRow.sha256 == sha256, ObjectRow.state == "stored")
-            .values(state="rotten", checked_utc=now)
-        )
 
 
 def _make_room(session: Session, observer_id: int, now: datetime) -> None:

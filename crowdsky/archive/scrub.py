@@ -25,7 +25,7 @@ from crowdsky.archive.store import FileStore
 from crowdsky.errors import ObjectMissing, ObjectRotten, StoreError
 from crowdsky.steps import reached
 
-__all__ = ["ScrubReport", "mark_rotten", "scrub"]
+__all__ = ["ScrubReport", "mark_rotten", "note_rotten", "scrub"]
 
 log = logging.getLogger(__name__)
 
@@ -146,6 +146,17 @@ def mark_rotten(
         Who found it.
     """
     _mark(session, sha256, what, None, actor)
+
+
+def note_rotten(archive: Archive, sha256: str) -> None:
+    """Mark an object that was found damaged when somebody asked for it.
+
+    Raises
+    ------
+    ArchiveUnavailable
+    """
+    with archive.writing() as session:
+        mark_rotten(session, sha256, "damaged", actor="service")
 
 
 def _mark(
