@@ -48,6 +48,7 @@ def figures(quick: bool) -> Iterator[Figure]:
     """Overhead of a job, throughput, and fetching with latency."""
     with tempfile.TemporaryDirectory() as name, prefect_server(Path(name)) as server:
         folder = Path(name)
+        os.environ["PREFECT_LOGGING_LEVEL"] = "WARNING"  # a line a task run else
         use_server(server.api_url)
         yield from _overhead(folder / "overhead", server, 100 if quick else 1000)
         yield from _throughput(folder / "throughput", server, quick=quick)
