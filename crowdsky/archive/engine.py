@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from crowdsky.errors import ArchiveUnavailable
@@ -48,7 +49,7 @@ class Archive:
         Raises
         ------
         ArchiveUnavailable
-            If the database cannot be reached, or stays locked.
+            If the database cannot be reached, stays locked, or has no connection to spare.
         """
         with self._session("IMMEDIATE") as session, session.begin():
             yield session
@@ -77,6 +78,8 @@ class Archive:
             raise ArchiveUnavailable(
                 f"the database cannot be used just now ({_first_line(error)})"
             ) from error
+        except PoolTimeout as error:
+            raise ArchiveUnavailable(f"every connection is in use ({error})") from error
 
     def close(self) -> None:
         """Close every connection."""
