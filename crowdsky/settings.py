@@ -182,7 +182,8 @@ def load_server_settings(environ: Mapping[str, str] | None = None) -> ServerSett
     source = _Source(os.environ if environ is None else environ)
     home = source.folder("CROWDSKY_HOME", _user_data)
     named = source.text("CROWDSKY_CONFIG")
-    source = _Source(source.environ, _read_toml(Path(named) if named else home / "crowdsky.toml"))
+    file = Path(named) if named else home / "crowdsky.toml"
+    source = _Source(source.environ, _read_toml(file, must_be_there=bool(named)))
     port = source.integer("CROWDSKY_API_PORT", 8642, 1, 65535)
     settings = ServerSettings(
         home=home,
@@ -238,12 +239,12 @@ def _user_data() -> Path:
     return user_data_path("crowdsky", appauthor=False)
 
 
-def _read_toml(path: Path) -> dict[str, object]:
+def _read_toml(path: Path, *, must_be_there: bool) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
     except (OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError) and not must_be_there:
+            return {}
         raise SettingsError(f"the configuration file cannot be read ({error})", file=path) from None
 
 

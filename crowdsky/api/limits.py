@@ -5,6 +5,7 @@ All of it is kept in this process and bounded: whoever was not seen for long is 
 
 from __future__ import annotations
 
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -24,6 +25,8 @@ MAX_BODY_BYTES = 8 << 20
 WRONG_KEYS_PER_MINUTE = 10
 _MOST_NAMES = 20_000
 _SECRET_NAMES = {"token", "access_token", "api_key", "apikey", "key", "password", "authorization"}
+# Where a body is streamed to a file, part by part, and never read into memory: the routes of tus.
+_STREAMED = re.compile(r"(?:.*/)?api/v1/uploads(?:/[0-9a-f]{32})?/?")
 _FREE = ("/api/v1/health", "/api/v1/ready")
 
 
@@ -173,11 +176,39 @@ class Guard:
         try:
             _refuse_secrets(scope)
             self._count(scope)
-            receive = _bounded(scope, receive)
+            await self._bounded(scope, receive, send)
         except CrowdSkyError as error:
             await error_answer(error)(scope, receive, send)
+
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through whose body is no larger than any JSON of ours."""
+        if scope["method"] in ("GET", "HEAD", "OPTIONS") or _is_tus(scope):
+            await self.app(scope, receive, send)
             return
-        await self.app(scope, receive, send)
+        announced = _header(scope, b"content-length") or b"0"
+        if not announced.isdigit() or int(announced) > MAX_BODY_BYTES:
+            raise _too_large()
+        taken = 0
+        refused = False
+
+        async def counted() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > MAX_BODY_BYTES:
+                raise _too_large()
+            return message
+
+        async def answered(message: Message) -> None:
+            # Whoever read the body may have taken our refusal for a body that makes no sense.
+            nonlocal refused
+            if taken <= MAX_BODY_BYTES:
+                await send(message)
+            elif not refused:
+                refused = True
+                await error_answer(_too_large())(scope, receive, send)
+
+        await self.app(scope, counted, answered)
 
     def _count(self, scope: Scope) -> None:
         if scope["path"].endswith(_FREE):
@@ -196,7 +227,9 @@ class Guard:
 
 
 def _is_tus(scope: Scope) -> bool:
-    return "/api/v1/uploads" in scope["path"] and _header(scope, b"tus-resumable") is not None
+    if scope["method"] == "GET" or _header(scope, b"tus-resumable") is None:
+        return False
+    return _STREAMED.fullmatch(scope["path"]) is not None
 
 
 def _refuse_secrets(scope: Scope) -> None:
@@ -213,29 +246,12 @@ def _refuse_secrets(scope: Scope) -> None:
         )
 
 
-def _bounded(scope: Scope, receive: Receive) -> Receive:
-    """A `receive` that gives up on a body that is larger than any JSON of ours."""
-    if scope["method"] in ("GET", "HEAD", "OPTIONS") or _is_tus(scope):
-        return receive
-    too_large = LimitExceeded(
+def _too_large() -> LimitExceeded:
+    return LimitExceeded(
         f"the body of a request has at most {MAX_BODY_BYTES >> 20} MiB",
         limit=MAX_BODY_BYTES,
         status=413,
     )
-    announced = _header(scope, b"content-length") or b"0"
-    if not announced.isdigit() or int(announced) > MAX_BODY_BYTES:
-        raise too_large
-    taken = 0
-
-    async def counted() -> Message:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > MAX_BODY_BYTES:
-            raise too_large
-        return message
-
-    return counted
 
 
 def _header(scope: Scope, name: bytes) -> bytes | None:

@@ -103,12 +103,23 @@ class Sorting:
         RefusedArchive
         """
         self.n_bytes += n_bytes
-        if self.n_bytes > self.limits.max_total_bytes:
+        self.foresee(0)
+
+    def foresee(self, n_bytes: int) -> None:
+        """So many more bytes are said to follow: refused before anybody looks for them.
+
+        Raises
+        ------
+        RefusedArchive
+            If they are more than the archive may hold.
+        """
+        total = self.n_bytes + n_bytes
+        if total > self.limits.max_total_bytes:
             raise RefusedArchive(
                 f"an archive holds at most {self.limits.max_total_bytes} bytes, unpacked"
             )
         # A little is always allowed: the ratio of a tiny file says nothing.
-        if self.n_bytes > self.limits.max_ratio * self.packed_bytes + _MIB:
+        if total > self.limits.max_ratio * self.packed_bytes + _MIB:
             raise RefusedArchive(
                 f"an archive unpacks to at most {self.limits.max_ratio} times its size"
             )

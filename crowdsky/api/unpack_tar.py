@@ -38,6 +38,8 @@ def sort_tar(path: Path, sorting: Sorting, *, packed: bool) -> None:
 
 
 def _sort_member(archive: tarfile.TarFile, member: tarfile.TarInfo, sorting: Sorting) -> None:
+    if not member.issparse():  # whose size is that of the holes, too
+        sorting.foresee(member.size)
     if member.isdir():
         return
     if not member.isreg() or member.issparse():
@@ -58,9 +60,15 @@ class _Counted:
 
     def __init__(self, stream: IO[bytes], sorting: Sorting) -> None:
         self._stream, self._sorting = stream, sorting
+        self._at_end = False
 
     def read(self, n_bytes: int = -1) -> bytes:
         """Read up to `n_bytes`."""
         data = self._stream.read(n_bytes)
+        if not data and n_bytes:
+            # The library passes over an entry by reading, and asks on where there is no more.
+            if self._at_end:
+                raise EOFError("it ends before an entry does")
+            self._at_end = True
         self._sorting.passed(len(data))
         return data

@@ -87,7 +87,8 @@ def test_requests_are_counted_by_key(strict_service: Any) -> None:
         # Whether it lives can always be asked; parts of an upload are not counted.
         assert all(ann.get("/api/v1/health").status_code == 200 for _ in range(30))
         tus = {"Tus-Resumable": "1.0.0"}
-        assert {ann.head("/api/v1/uploads/x", headers=tus).status_code for _ in range(30)} == {404}
+        unknown = f"/api/v1/uploads/{0:032x}"
+        assert {ann.head(unknown, headers=tus).status_code for _ in range(30)} == {404}
 
 
 def test_strangers_are_counted_by_address(strict_service: Any) -> None:
@@ -96,3 +97,23 @@ def test_strangers_are_counted_by_address(strict_service: Any) -> None:
         assert [stranger.get("/api/v1/me").status_code for _ in range(7)] == [401] * 5 + [429] * 2
         tus = {"Tus-Resumable": "1.0.0"}
         assert stranger.head("/api/v1/uploads/x", headers=tus).status_code == 429
+
+
+BIG = b" " * (9 << 20)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Tus-Resumable": "1.0.0"}])
+@pytest.mark.parametrize("path", ["uploads/have", "finalise", "keys"])
+def test_a_body_is_bounded_whatever_its_headers_say(
+    sqlite_service: Any, path: str, headers: dict[str, str]
+) -> None:
+    def pieces() -> Any:
+        for start in range(0, len(BIG), 1 << 16):
+            yield BIG[start : start + (1 << 16)]
+
+    kind = {"Content-Type": "application/json"}
+    for content in (BIG, pieces()):
+        with sqlite_service.client() as stranger:
+            answer = stranger.post(f"/api/v1/{path}", content=content, headers=kind | headers)
+        assert answer.status_code == 413, path
+        assert answer.json()["limit"] == 8 << 20

@@ -208,6 +208,16 @@ def test_entries_that_share_their_bytes(tmp_path: Path) -> None:
     assert told(report) == {"a.fit": "", "b.fit": "its bytes are another file's too"}
 
 
+def test_a_tar_that_says_it_is_endless(tmp_path: Path) -> None:
+    good, big = tarfile.TarInfo("good.fit"), tarfile.TarInfo("big.fit")
+    good.size, big.size = len(frame(1)), 2**60
+    content = good.tobuf() + frame(1) + bytes(-good.size % 512)
+    content += big.tobuf(tarfile.GNU_FORMAT) + bytes(1024)
+    report = look(tmp_path, content, "a.tar")
+    assert told(report)["good.fit"] == ""
+    assert "an archive holds at most" in report.stopped
+
+
 def test_a_lie_about_the_size(tmp_path: Path) -> None:
     content = bytearray(zipped(("a.fit", frame(1)), ("b.fit", frame(2))))
     first = content.find(b"PK\x01\x02")

@@ -49,6 +49,11 @@ def test_a_file_elsewhere(tmp_path: Path) -> None:
     assert load(tmp_path, CONFIG=str(file)).lease_s == 5.0
 
 
+def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"other\.toml: the configuration file cannot be read"):
+        load(tmp_path, CONFIG=str(tmp_path / "other.toml"))
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
