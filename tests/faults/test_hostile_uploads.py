@@ -100,9 +100,9 @@ def test_of_a_hostile_tar_the_good_frames_are_taken(service: Running) -> None:
     content = tarred(
         {
             "night/one.fit": sub_bytes(OBJECT="tar 1"),
-            "../../etc/x.fit": sub_bytes(OBJECT="tar 2"),
+            "../../etc/fled-x.fit": sub_bytes(OBJECT="tar 2"),
             "/etc/y.fit": sub_bytes(OBJECT="tar 3"),
-            "..\\..\\z.fit": sub_bytes(OBJECT="tar 4"),
+            "..\\..\\fled-z.fit": sub_bytes(OBJECT="tar 4"),
             "other/one.fit": sub_bytes(OBJECT="tar 5"),
             "again/one.fit": sub_bytes(OBJECT="tar 1"),
         },
@@ -117,13 +117,15 @@ def test_of_a_hostile_tar_the_good_frames_are_taken(service: Running) -> None:
     assert told["night/one.fit"] == ("accepted", "")
     assert told["other/one.fit"][0] == "accepted"  # the same name in another folder
     assert told["again/one.fit"][0] == "duplicate"
-    assert told["../../etc/x.fit"] == told["..\\..\\z.fit"] == ("refused", leaves)
+    assert told["../../etc/fled-x.fit"] == told["..\\..\\fled-z.fit"] == ("refused", leaves)
     assert told["/etc/y.fit"] == ("refused", root)
     for name in ("link.fit", "hard.fit", "null.fit"):
         assert told[name][0] == "refused"
     assert client.get("/api/v1/books").json()["pending"] == 2
     home = Path(service.context.settings.home)
-    assert not [path for path in home.parent.rglob("*.fit") if path.name in ("x.fit", "z.fit")]
+    assert not [
+        path for path in home.parent.rglob("*.fit") if path.name in ("fled-x.fit", "fled-z.fit")
+    ]
     nothing_left(service)
 
 
