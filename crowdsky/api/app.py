@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from crowdsky.api.hub import HubDoor
 from crowdsky.api.limits import Guard
 from crowdsky.api.serve_headers import SafeHeaders
 from crowdsky.api.who import Doorkeeper
+from crowdsky.archive.sky_index import warm_up
 
 __all__ = ["ROUTERS", "create_app"]
 
@@ -42,6 +44,7 @@ ROUTERS = (
     "serve_docs",
 )
 _THREADS = 16  # of routes; below the connections of the pool, so that nobody waits for one
+_WARMING_S = 5.0  # what a stop waits for an index that is just being loaded
 
 _DESCRIPTION = """\
 Stacks of Seestar frames: send frames, watch them being stacked, search and download the stacks.
@@ -107,5 +110,11 @@ async def _open(app: Any) -> AsyncIterator[None]:
     if isinstance(pool, QueuePool):
         threads = max(4, min(_THREADS, 2 * pool.size() - 4))
     anyio.to_thread.current_default_thread_limiter().total_tokens = threads
+    # Searches do not wait for the index of the sky; they are quicker once it is there.
+    warming = threading.Thread(
+        target=warm_up, args=(app.state.context.archive,), name="sky-index", daemon=True
+    )
+    warming.start()
     yield
+    await asyncio.to_thread(warming.join, _WARMING_S)
     await asyncio.gather(*app.state.tasks, return_exceptions=True)

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 
 from crowdsky.archive.models import CELL_ORDER
 from crowdsky.archive.regions import BadQuery
-from crowdsky.archive.search import StackQuery, Viewer, selected_rows
-from crowdsky.archive.sky_index import sky_index
+from crowdsky.archive.search import By, searched
+from crowdsky.archive.sky_select import selected_rows
+from crowdsky.archive.stack_query import StackQuery, Viewer
 
 __all__ = ["MAX_ORDER", "density"]
 
@@ -25,6 +26,7 @@ def density(
     *,
     order: int,
     now: datetime | None = None,
+    by: By = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Count stacks by HEALPix cell.
 
@@ -36,6 +38,7 @@ def density(
     order : int
         0 (12 cells) to 9 (cells of 7 arcminutes).
     now : datetime, optional
+    by : {'index', 'sql'}, optional
 
     Returns
     -------
@@ -51,8 +54,9 @@ def density(
     """
     if not 0 <= order <= MAX_ORDER:
         raise BadQuery(f"orders are 0 to {MAX_ORDER}", value=order)
-    with sky_index(session).looking() as columns:
-        rows = selected_rows(columns, query, viewer, now or datetime.now(UTC))
+    now = now or datetime.now(UTC)
+    with searched(session, query, viewer, now, by=by) as columns:
+        rows = selected_rows(columns, query, viewer, now)
         placed = columns["cell"][rows]
     placed = placed[placed >= 0] >> (2 * (CELL_ORDER - order))
     if len(placed) > 10_000:

@@ -6,13 +6,15 @@ millisecond. Rows are in the order of their ids, so an id is found by bisection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NEVER_US", "SkyColumns", "Words"]
+__all__ = ["NEVER_US", "Columns", "SkyColumns", "Words"]
+
+Columns = dict[str, NDArray[Any]]
 
 #: Later than every time: of stacks that never become public.
 NEVER_US = np.iinfo(np.int64).max
@@ -99,18 +101,18 @@ class SkyColumns:
         found[found] = mine[rows[found]] == ids[found]
         return rows[found].astype(np.int64)
 
-    def put(self, rows: Sequence[Sequence[Any]]) -> None:
+    def put(self, rows: Columns) -> None:
         """Add rows, or write over those that have the same id.
 
         Parameters
         ----------
-        rows : sequence of sequences
-            Values in the order of `crowdsky.archive.sky_index.COLUMNS`, ids ascending and each
-            once; None where a value is not known.
+        rows : dict of str to ndarray
+            All columns, of one length; ids ascending and each once. Texts as numbers of `words`,
+            `NEVER_US` and -1 and NaN where a value is not known.
         """
-        if not rows:
+        if not len(rows["id"]):
             return
-        new = self._converted(rows)
+        new = {name: np.asarray(rows[name], kind) for name, kind in _TYPES.items()}
         ids = new["id"]
         if self._n and ids[0] <= self["id"][-1]:
             where = np.searchsorted(self["id"], ids)
@@ -157,20 +159,6 @@ class SkyColumns:
         for name, column in new.items():
             self._columns[name][self._n : n] = column
         self._n = n
-
-    def _converted(self, rows: Sequence[Sequence[Any]]) -> dict[str, NDArray[Any]]:
-        columns: dict[str, NDArray[Any]] = {}
-        for (name, kind), values in zip(_TYPES.items(), zip(*rows, strict=True), strict=True):
-            if name in self.words:
-                number = self.words[name].number
-                columns[name] = np.array([number(text) for text in values], kind)
-            elif name == "public_us":
-                columns[name] = np.array([NEVER_US if v is None else v for v in values], kind)
-            elif name in ("cell", "tile"):
-                columns[name] = np.array([-1 if v is None else v for v in values], kind)
-            else:
-                columns[name] = np.array(values, kind)  # None becomes NaN
-        return columns
 
 
 def _plain(text: str) -> str:

@@ -13,6 +13,7 @@ from crowdsky.archive.erase import resume_erasures
 from crowdsky.archive.leases import expire_leases
 from crowdsky.archive.models import StackRow
 from crowdsky.archive.scrub import scrub
+from crowdsky.archive.sky_index import prune_changes
 from crowdsky.archive.store import FileStore
 from crowdsky.archive.sweep import sweep
 from crowdsky.archive.uploads import expire_uploads
@@ -52,7 +53,7 @@ class Upkeep:
         return f"{expire_uploads(self.archive, self.settings)} uploads whose time was over"
 
     def sweep(self) -> str:
-        """Remove files that nothing needs."""
+        """Remove files that nothing needs, and changes that every index of the sky has followed."""
         # An account whose erasure was cut short goes first, so that its files go with the rest.
         erased = resume_erasures(self.archive, self.store)
         report = sweep(
@@ -63,6 +64,8 @@ class Upkeep:
         )
         folders = sweep_attempts(self.archive, self.settings.scratch_dir / "jobs")
         text = f"{report}, {folders} folders of killed jobs"
+        if n_changes := prune_changes(self.archive):
+            text = f"{text}, {n_changes} changes of stacks forgotten"
         return f"{text}, {len(erased)} accounts erased to the end" if erased else text
 
     def scrub(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import OperationalError
 
+from crowdsky.archive import sky_index as sky_index_module
 from crowdsky.archive.density import density
 from crowdsky.archive.engine import Archive
 from crowdsky.archive.models import Observer, StackChange, StackRow
 from crowdsky.archive.regions import BadQuery, Cone, Rectangle
 from crowdsky.archive.search import StackQuery, Viewer, count_stacks, search_stacks
-from crowdsky.archive.sky_index import prune_changes, sky_index
+from crowdsky.archive.sky_columns import SkyColumns
+from crowdsky.archive.sky_index import index_of, prune_changes, sky_index, warm_up
 from tests.archive.sky_rows import NOW, random_sky, write_sky
 
 ALL_OF_1 = Viewer(1, "mine")
@@ -268,3 +271,142 @@ def test_density_of_an_empty_archive(archive: Archive) -> None:
         cells, counts = density(session, StackQuery(), PUBLIC, order=3)
     assert cells.dtype == counts.dtype == np.int64
     assert len(cells) == len(counts) == 0
+
+
+@pytest.fixture
+def slow_load(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """The index is loaded by a thread of its own, which waits to be let on."""
+    go_on = threading.Event()
+    load = sky_index_module.load_all
+
+    def waiting(connection: Any) -> SkyColumns:
+        assert go_on.wait(30)
+        return load(connection)
+
+    monkeypatch.setattr(sky_index_module, "load_all", waiting)
+    monkeypatch.setattr(sky_index_module, "_LOAD_INLINE", 0)
+    yield go_on
+    go_on.set()
+
+
+def loader_ends() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "sky-index":
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def test_the_first_search_does_not_wait_for_the_index(
+    full: Archive, slow_load: threading.Event
+) -> None:
+    asked = {"region": Cone(10, 20, 30)}
+    expected = None
+    for loaded in (False, False, True):
+        if loaded:
+            slow_load.set()
+            loader_ends()
+        with full.reading() as session:
+            assert index_of(session).is_ready(session) is loaded
+        found = ids(full, ALL_OF_1, **asked)
+        assert found
+        assert expected in (None, found)
+        expected = found
+
+
+def test_what_only_the_index_can_tell_waits_for_it(
+    full: Archive, slow_load: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = seen_in_rows(full, ALL_OF_1)
+    monkeypatch.setattr("crowdsky.archive.search.MAX_CANDIDATES", 20)
+    threading.Timer(0.1, slow_load.set).start()
+    assert ids(full, ALL_OF_1) == expected
+    loader_ends()
+
+
+def test_an_index_far_behind_is_loaded_anew_and_not_waited_for(
+    full: Archive, slow_load: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_load.set()
+    ids(full, ALL_OF_1)
+    loader_ends()
+    slow_load.clear()
+    monkeypatch.setattr(sky_index_module, "_MAX_CHANGES", 10)
+    with full.writing() as session:
+        session.execute(update(StackRow).values(public_utc=None))
+    assert ids(full, PUBLIC) == []
+    with full.reading() as session:
+        assert not index_of(session).is_ready(session)
+    slow_load.set()
+    loader_ends()
+    assert ids(full, PUBLIC) == []
+
+
+def test_a_load_that_fails_is_tried_again(
+    full: Archive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    load = sky_index_module.load_all
+
+    def fail(connection: Any) -> SkyColumns:
+        raise OperationalError("SELECT", {}, Exception("gone away"))
+
+    monkeypatch.setattr(sky_index_module, "load_all", fail)
+    monkeypatch.setattr(sky_index_module, "_LOAD_INLINE", 0)
+    found = ids(full, ALL_OF_1)
+    assert found == seen_in_rows(full, ALL_OF_1)
+    warm_up(full)
+    loader_ends()
+    assert "the index of the sky is loaded later" in caplog.text
+    monkeypatch.setattr(sky_index_module, "load_all", load)
+    warm_up(full)
+    with full.reading() as session:
+        assert index_of(session).is_ready(session)
+    assert ids(full, ALL_OF_1) == found
+
+
+def test_a_page_after_a_stack_that_is_not_selected(full: Archive) -> None:
+    """The index and the database's own ways go on from the same place."""
+    with full.reading() as session:
+        theirs = session.scalars(
+            select(StackRow.id).where(StackRow.observer_id == 2).order_by(StackRow.start_utc)
+        ).all()[40]
+        one, other = (
+            search_stacks(session, StackQuery(), ALL_OF_1, after=theirs, now=NOW, by=by)
+            for by in ("index", "sql")
+        )
+        whole = search_stacks(session, StackQuery(), ALL_OF_1, now=NOW)
+    assert one == other
+    assert 0 < len(one.rows) < len(whole.rows)
+    assert one.rows == whole.rows[-len(one.rows) :]
+
+
+def test_rows_of_a_page_are_what_the_table_holds(full: Archive) -> None:
+    with full.reading() as session:
+        page = search_stacks(session, StackQuery(), ALL_OF_1, now=NOW)
+        objects = {row.id: row for row in session.scalars(select(StackRow))}
+    for row in page.rows:
+        for name, value in row._mapping.items():
+            assert getattr(objects[row.id], name) == value
+    assert {"block_id", "sha256", "corners", "public_utc"} <= set(page.rows[0]._mapping)
+
+
+@pytest.mark.parametrize("path", ["cell_start_utc", "observer_id_cell_start_utc", "start_utc"])
+def test_the_database_is_asked_by_an_index(full: Archive, path: str) -> None:
+    """A field, a field of one's own, a night: none walks through the table (SQLite tells how)."""
+    if not full.is_sqlite:
+        pytest.skip("PostgreSQL chooses by its statistics")
+    query, viewer = {
+        "cell_start_utc": (StackQuery(region=Cone(10, 20, 3)), PUBLIC),
+        "observer_id_cell_start_utc": (StackQuery(region=Cone(10, 20, 3)), ALL_OF_1),
+        "start_utc": (StackQuery(from_utc=NOW - timedelta(days=3), to_utc=NOW), PUBLIC),
+    }[path]
+    asked: list[str] = []
+    with full.reading() as session:
+        driver = session.connection().connection.driver_connection
+        assert driver is not None
+        driver.set_trace_callback(asked.append)
+        search_stacks(session, query, viewer, now=NOW, by="sql")
+        driver.set_trace_callback(None)
+        statement = next(text for text in asked if text.startswith("SELECT id, observer_id"))
+        plan = driver.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+    assert f"stacks USING INDEX ix_stacks_{path} (" in str(plan)
+    assert "SCAN stacks" not in str(plan)

@@ -19,6 +19,7 @@ from crowdsky.archive.engine import Archive
 from crowdsky.archive.positions import cells
 from crowdsky.archive.regions import Cone, Polygon, Rectangle, Region
 from crowdsky.archive.search import StackQuery, Viewer, count_stacks, search_stacks
+from crowdsky.archive.sky_ranges import cell_ranges
 from tests.archive.sky_rows import (
     EPOCH,
     FILTERS,
@@ -216,17 +217,18 @@ def expected_rows(sky: Sky, query: StackQuery, viewer: Viewer) -> tuple[Any, Any
     return keep, unclear
 
 
+@pytest.mark.parametrize("by", ["index", "sql"])
 @given(query=queries(), viewer=viewers)
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_a_search_is_a_brute_force_selection(
-    full: FullArchive, query: StackQuery, viewer: Viewer
+    full: FullArchive, by: Any, query: StackQuery, viewer: Viewer
 ) -> None:
     keep, unclear = expected_rows(full.sky, query, viewer)
     with full.archive.reading() as session:
-        page = search_stacks(session, query, viewer, limit=10_000, now=NOW)
-        counted = count_stacks(session, query, viewer, now=NOW)
+        page = search_stacks(session, query, viewer, limit=10_000, now=NOW, by=by)
+        counted = count_stacks(session, query, viewer, now=NOW, by=by)
     found = np.array([row.id for row in page.rows], int)
     clear = ~unclear[found - 1] if len(found) else found.astype(bool)
     wanted = full.sky.ids[keep & ~unclear]
@@ -235,6 +237,44 @@ def test_a_search_is_a_brute_force_selection(
     assert page.n_bytes == int(full.sky.n_bytes[found - 1].sum()) == counted[1]
     newest_first = [(row.start_utc, row.id) for row in page.rows]
     assert newest_first == sorted(newest_first, reverse=True)
+
+
+@given(query=queries(), viewer=viewers)
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_both_ways_find_the_very_same(full: FullArchive, query: StackQuery, viewer: Viewer) -> None:
+    """Also at the edges, where other ways to tell are not asked."""
+    with full.archive.reading() as session:
+        one = search_stacks(session, query, viewer, limit=50, now=NOW, by="index")
+        other = search_stacks(session, query, viewer, limit=50, now=NOW, by="sql")
+        assert one == other
+        if one.next_after is not None:
+            after = one.next_after
+            one, other = (
+                search_stacks(session, query, viewer, limit=50, after=after, now=NOW, by=by)
+                for by in ("index", "sql")
+            )
+            assert one == other
+        dense, same = (
+            density(session, query, viewer, order=6, now=NOW, by=by) for by in ("index", "sql")
+        )
+    assert np.array_equal(dense, same)
+
+
+@given(region=regions, seed=st.integers(0, 99), most=st.integers(12, 64))
+def test_ranges_of_cells_enclose_a_region(region: Region, seed: int, most: int) -> None:
+    sky = random_sky(500, seed)
+    with np.errstate(invalid="ignore"):
+        inside = np.flatnonzero(region.contains(sky.ra_deg, sky.dec_deg))
+    ranges = cell_ranges(region, max_ranges=most)
+    assert len(ranges) <= most
+    assert (ranges[:, 0] <= ranges[:, 1]).all()
+    assert (ranges[1:, 0] > ranges[:-1, 1] + 1).all()
+    at = cells(sky.ra_deg[inside], sky.dec_deg[inside])
+    place = np.searchsorted(ranges[:, 0], at, side="right") - 1
+    assert (place >= 0).all()
+    assert (at <= ranges[place, 1]).all()
 
 
 @given(query=queries(), viewer=viewers, order=st.integers(0, 9))
@@ -323,3 +363,9 @@ def test_a_region_lies_in_its_bounds(region: Region, seed: int) -> None:
         cosine = np.array(bounds.centre) @ _unit(sky.ra_deg[outside], sky.dec_deg[outside])
         assert (cosine <= bounds.cos_inner + 1e-12).all()
     assert not inside[np.isnan(sky.ra_deg)].any()
+
+
+@pytest.mark.parametrize("region", [Cone(0, 0, 180), Rectangle(0, 360, -90, 90)])
+def test_the_whole_sky_is_one_range(region: Region) -> None:
+    """And is not refined to the last cell, of which there are 200 millions."""
+    assert cell_ranges(region).tolist() == [[0, 12 * 4**12 - 1]]
