@@ -18,13 +18,15 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from sqlalchemy.orm import Session
+
 from crowdsky.api.context import Context
 from crowdsky.api.door import Entry, Report, look_at_frame, reason_of, sha256_of
 from crowdsky.api.sandbox import Sandbox
 from crowdsky.api.unpack import UnpackLimits, archive_kind, look_at_archive
 from crowdsky.api.uploads_commits import GroupCommits
 from crowdsky.archive.diskspace import enough_space
-from crowdsky.archive.ingest import take_frame
+from crowdsky.archive.ingest import Arrival, take_frame
 from crowdsky.archive.uploads import (
     ItemFacts,
     UploadFacts,
@@ -76,6 +78,16 @@ class Outcome:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What is to be written of an upload: `is_written` if that came with its one frame."""
+
+    outcome: Outcome
+    items: list[ItemFacts]
+    sha256: str | None
+    is_written: bool = False
+
+
 class Intake:
     """Looks at what was received.
 
@@ -95,7 +107,7 @@ class Intake:
         file_bytes = settings.max_file_mb * _MB
         self._limits = UnpackLimits(file_bytes, 4 * settings.max_archive_mb * _MB)
         self._sandbox = sandbox or Sandbox(file_bytes=2 * file_bytes)
-        self._threads = ThreadPoolExecutor(3, thread_name_prefix="intake")
+        self._threads = ThreadPoolExecutor(FRAMES_AT_ONCE, thread_name_prefix="intake")
         self._turns = {
             False: asyncio.Semaphore(FRAMES_AT_ONCE),
             True: asyncio.Semaphore(ARCHIVES_AT_ONCE),
@@ -155,18 +167,16 @@ class Intake:
         async with self._turns[bool(archive_kind(facts.name))]:
             reached("intake.begun")
             try:
-                outcome, items, found = await self._judge(facts, sha256, is_fresh=fresh is not None)
-                await self._finish(facts, outcome, items, found)
+                verdict = await self._judge(facts, sha256, is_fresh=fresh is not None)
+                await self._finish(facts, verdict)
             except (StoreError, ArchiveUnavailable) as error:
                 # Nothing is wrong with what was sent: it waits until there is space again.
                 self._later(upload_id)
                 return Outcome("received", reason_of(error))
-        return outcome
+        return verdict.outcome
 
-    async def _judge(
-        self, facts: UploadFacts, sha256: str | None, *, is_fresh: bool
-    ) -> tuple[Outcome, list[ItemFacts], str | None]:
-        name = facts.name
+    async def _judge(self, facts: UploadFacts, sha256: str | None, *, is_fresh: bool) -> _Verdict:
+        name, checked = facts.name, sha256 is not None
         try:
             path = scratch_path(self._context.settings, facts.id)
             done = [] if is_fresh else await self._in_thread(partial(self._items, facts.id))
@@ -174,7 +184,7 @@ class Intake:
                 if done and not archive_kind(name):
                     # It died after the frame was taken and before that was written down here.
                     found = await self._in_thread(partial(self._sha256, done[0].frame_id))
-                    return Outcome(done[0].outcome, done[0].reason), [], found
+                    return _Verdict(Outcome(done[0].outcome, done[0].reason), [], found)
                 raise UploadError("its bytes are no longer here; send it again")
             if sha256 is None:
                 sha256 = await self._in_thread(partial(sha256_of, path))
@@ -182,12 +192,14 @@ class Intake:
                 raise ChecksumMismatch("the SHA-256 of the file is not the announced one")
             report = await self._report(facts, path)
             reached("intake.looked")
-            items = await self._take(facts, report, Counter(i.name for i in done), sha256)
+            done_names = Counter(item.name for item in done)
+            items = await self._take(facts, report, done_names, sha256, checked=checked)
         except (StoreError, ArchiveUnavailable):
             raise
         except CrowdSkyError as error:
             reason = reason_of(error)
-            return Outcome("refused", reason), [ItemFacts(name, "refused", reason)], sha256
+            refused = ItemFacts(name, "refused", reason)
+            return _Verdict(Outcome("refused", reason), [refused], sha256)
         kinds = {item.outcome for item in (*done, *items)}
         if "accepted" in kinds:
             outcome = Outcome("accepted", report.stopped)
@@ -196,7 +208,9 @@ class Intake:
         else:
             outcome = Outcome("refused", report.stopped or _why_nothing(items))
         # What was taken has its line already, written together with the frame.
-        return outcome, [item for item in items if item.frame_id is None], sha256
+        rest = [item for item in items if item.frame_id is None]
+        is_written = not archive_kind(name) and bool(items) and not rest
+        return _Verdict(outcome, rest, sha256, is_written)
 
     async def _report(self, facts: UploadFacts, path: Path) -> Report:
         name, settings = facts.name, self._context.settings
@@ -212,7 +226,13 @@ class Intake:
         )
 
     async def _take(
-        self, facts: UploadFacts, report: Report, done: Counter[str], sha256: str
+        self,
+        facts: UploadFacts,
+        report: Report,
+        done: Counter[str],
+        sha256: str,
+        *,
+        checked: bool,
     ) -> list[ItemFacts]:
         items = []
         for entry in report.entries:
@@ -221,7 +241,8 @@ class Intake:
             elif done[entry.name]:
                 done[entry.name] -= 1  # taken before the service was interrupted
             else:
-                items.append(await self._in_thread(partial(self._take_one, facts, entry, sha256)))
+                take = partial(self._take_one, facts, entry, sha256, checked=checked)
+                items.append(await self._in_thread(take))
                 reached("intake.taken")
         items += [
             ItemFacts(f"{count} file{'s' if count > 1 else ''}", "skipped", reason)
@@ -231,9 +252,12 @@ class Intake:
             items.append(ItemFacts("the rest of the archive", "refused", report.stopped))
         return items
 
-    def _take_one(self, facts: UploadFacts, entry: Entry, sha256: str) -> ItemFacts:
+    def _take_one(
+        self, facts: UploadFacts, entry: Entry, sha256: str, *, checked: bool
+    ) -> ItemFacts:
         assert entry.path is not None
         assert entry.header is not None
+        alone = not archive_kind(facts.name)
         try:
             arrival = take_frame(
                 self._context.archive,
@@ -245,6 +269,10 @@ class Intake:
                 name=entry.name,
                 upload_id=facts.id,
                 quota_bytes=int(self._context.settings.quota_gb * 1e9),
+                # Hashed as it was written and synced, by this process; not so what was unpacked.
+                checked=checked and alone,
+                write=self._commits.write_now,
+                also=partial(_finish_with, facts.id, sha256) if alone else None,
             )
         except (StoreError, ArchiveUnavailable):
             raise
@@ -252,20 +280,19 @@ class Intake:
             return ItemFacts(entry.name, "refused", reason_of(error))
         return ItemFacts(entry.name, arrival.outcome, arrival.note, arrival.frame_id)
 
-    async def _finish(
-        self, facts: UploadFacts, outcome: Outcome, items: list[ItemFacts], sha256: str | None
-    ) -> None:
-        refused = outcome.outcome == "refused"
-        await self._commits.write(
-            partial(
-                finish_upload,
-                upload_id=facts.id,
-                state="refused" if refused else "accepted",
-                reason=outcome.reason,
-                sha256=sha256,
-                items=items,
+    async def _finish(self, facts: UploadFacts, verdict: _Verdict) -> None:
+        outcome = verdict.outcome
+        if not verdict.is_written:
+            await self._commits.write(
+                partial(
+                    finish_upload,
+                    upload_id=facts.id,
+                    state="refused" if outcome.outcome == "refused" else "accepted",
+                    reason=outcome.reason,
+                    sha256=verdict.sha256,
+                    items=verdict.items,
+                )
             )
-        )
         reached("intake.finished")
         await self._in_thread(partial(self._clean, facts.id))
         reached("intake.cleaned")
@@ -338,6 +365,12 @@ async def resume_intake(context: Context) -> int:
         await intake.close()
         commits.close()
     return len(tasks)
+
+
+def _finish_with(upload_id: str, sha256: str, session: Session, arrival: Arrival) -> None:
+    """Write down in one transaction what came of a frame and of the upload that held just it."""
+    reason = arrival.note if arrival.outcome == "duplicate" else ""
+    finish_upload(session, upload_id, state="accepted", reason=reason, sha256=sha256)
 
 
 def _note(done: list[ItemFacts], items: list[ItemFacts]) -> str:

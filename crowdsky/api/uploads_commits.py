@@ -52,16 +52,23 @@ class GroupCommits:
             From `work`.
         ArchiveUnavailable
         """
-        future: Future[T] = Future()
-        with self._lock:
-            self._wishes.append((work, future))
-        self._thread.submit(self._drain)
         # Whoever stops waiting does not undo what is being written.
-        return await asyncio.shield(asyncio.wrap_future(future))
+        return await asyncio.shield(asyncio.wrap_future(self._ask(work)))
+
+    def write_now(self, work: Callable[[Session], T]) -> T:
+        """The same for a thread that may block."""
+        return self._ask(work).result()
 
     def close(self) -> None:
         """Write what is asked for so far, then stop."""
         self._thread.shutdown(wait=True)
+
+    def _ask(self, work: Callable[[Session], T]) -> Future[T]:
+        future: Future[T] = Future()
+        with self._lock:
+            self._wishes.append((work, future))
+        self._thread.submit(self._drain)
+        return future
 
     def _drain(self) -> None:
         with self._lock:

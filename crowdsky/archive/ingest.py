@@ -9,27 +9,27 @@ is killed before it simply does all of it again.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Literal
-from weakref import WeakKeyDictionary
+from typing import Literal, Protocol, TypeVar, cast
 
-from sqlalchemy import select, update
+from sqlalchemy import Table, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from crowdsky.archive.accounts import used_bytes
 from crowdsky.archive.engine import Archive
 from crowdsky.archive.models import FrameRow, Observer, StackInput, UploadItem
-from crowdsky.archive.objects import begin_object, keep_object
+from crowdsky.archive.objects import begin_in, keep_object
 from crowdsky.archive.plain_header import header_to_plain
+from crowdsky.archive.quota import refuse_over_quota, room_of
 from crowdsky.archive.store import FileStore
 from crowdsky.archive.telescopes import ensure_telescope
 from crowdsky.archive.texts import storable
 from crowdsky.archive.upsert import insert_if_new
-from crowdsky.errors import Conflict, LimitExceeded, NotFound
+from crowdsky.errors import Conflict, NotFound
 from crowdsky.frames.frame_header import FrameHeader
 from crowdsky.steps import reached
 
@@ -40,6 +40,37 @@ Outcome = Literal["accepted", "duplicate"]
 MAX_NAME = 1000
 _TRIES = 5
 _ALREADY_HERE = "already here"
+
+# As plain tables, with statements that are made once: these run for every frame.
+_FRAMES, _ITEMS = cast(Table, FrameRow.__table__), cast(Table, UploadItem.__table__)
+_STATE = select(Observer.__table__.c.state).where(Observer.__table__.c.id == bindparam("observer"))
+_SAME = select(_FRAMES.c.id).where(
+    _FRAMES.c.observer_id == bindparam("observer"), _FRAMES.c.sha256 == bindparam("content")
+)
+_NEAR = (
+    select(_FRAMES.c.name)
+    .where(
+        _FRAMES.c.telescope_id == bindparam("telescope"),
+        _FRAMES.c.start_utc == bindparam("start"),
+        _FRAMES.c.sha256 != bindparam("content"),
+    )
+    .order_by(_FRAMES.c.id)
+    .limit(1)
+)
+_LISTED = select(_ITEMS.c.id).where(
+    _ITEMS.c.upload_id == bindparam("upload"),
+    _ITEMS.c.name == bindparam("shown"),
+    _ITEMS.c.frame_id == bindparam("frame"),
+)
+_LIST = insert(_ITEMS)
+
+T = TypeVar("T")
+
+
+class Write(Protocol):
+    """Does work in a transaction that is committed on return."""
+
+    def __call__(self, work: Callable[[Session], T], /) -> T: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +105,9 @@ def take_frame(
     upload_id: str | None = None,
     quota_bytes: int | None = None,
     consume: bool = True,
+    checked: bool = False,
+    write: Write | None = None,
+    also: Callable[[Session, Arrival], object] | None = None,
     now: datetime | None = None,
 ) -> Arrival:
     """Take a frame into the archive.
@@ -99,6 +133,13 @@ def take_frame(
         Room for the observer's raws and stacks, unless the observer has a quota of their own.
     consume : bool
         Whether the file is gone once the frame is safe.
+    checked : bool
+        Whether the hash need not be computed once more; see `FileStore.put`.
+    write : callable, optional
+        Does some work in a transaction and is back when that is committed; by default each has its
+        own. Several frames can share them.
+    also : callable, optional
+        What else to write in the transaction that writes the frame, or that it is a duplicate.
     now : datetime, optional
 
     Returns
@@ -119,45 +160,68 @@ def take_frame(
     now = now or datetime.now(UTC)
     name = storable(name, MAX_NAME)
     n_bytes = path.stat().st_size
-    arrival = None
-    if _is_here(archive, observer_id, sha256):
-        with archive.writing() as session:
+    write = write or partial(_alone, archive)
+    also = also or _nothing_else
+
+    def begin(session: Session) -> Arrival | bool:
+        if _is_here(session, observer_id, sha256):
             arrival = _note_duplicate(session, observer_id, sha256, name, upload_id)
-    if arrival is None:
-        _refuse_over_quota(archive, observer_id, n_bytes, quota_bytes)
-        for last in range(_TRIES - 1, -1, -1):
-            _store(archive, store, path, sha256, n_bytes, consume=consume)
-            try:
-                with archive.writing() as session:
-                    keep_object(session, sha256)
-                    arrival = _enter(session, observer_id, sha256, n_bytes, header, name, now)
-                    _list_in_upload(session, upload_id, name, arrival)
-                break
-            except Conflict:
-                if not last:
-                    raise
-        assert arrival is not None
+            if arrival is not None:
+                also(session, arrival)
+                return arrival
+        refuse_over_quota(archive, session, observer_id, n_bytes, quota_bytes)
+        return begin_in(session, sha256, n_bytes, "raw")
+
+    def end(session: Session) -> Arrival:
+        keep_object(session, sha256)
+        arrival = _enter(session, observer_id, sha256, n_bytes, header, name, now)
+        _list_in_upload(session, upload_id, name, arrival)
+        also(session, arrival)
+        return arrival
+
+    arrival = None
+    for last in range(_TRIES - 1, -1, -1):
+        begun = write(begin)
+        if isinstance(begun, Arrival):
+            arrival = begun
+            break
+        reached("ingest.begun")
+        if begun:
+            _put(store, path, sha256, consume=consume, checked=checked)
+        reached("ingest.stored")
+        try:
+            arrival = write(end)
+        except Conflict:
+            if not last:
+                raise
+            continue
         if arrival.outcome == "accepted":
-            _room(archive).spend(observer_id, n_bytes)
+            room_of(archive).spend(observer_id, n_bytes)
+        break
+    assert arrival is not None
     reached("ingest.committed")
     if consume:
         path.unlink(missing_ok=True)
     return arrival
 
 
-def _is_here(archive: Archive, observer_id: int, sha256: str) -> bool:
-    with archive.reading() as session:
-        state = session.scalar(select(Observer.state).where(Observer.id == observer_id))
-        if state is None:
-            raise NotFound("no such observer", value=observer_id)
-        if state != "active":
-            raise Conflict("the account is not active", value=state)
-        found = session.scalar(
-            select(FrameRow.id).where(
-                FrameRow.observer_id == observer_id, FrameRow.sha256 == sha256
-            )
-        )
-    return found is not None
+def _alone(archive: Archive, work: Callable[[Session], T]) -> T:
+    """Do something in a transaction of its own."""
+    with archive.writing() as session:
+        return work(session)
+
+
+def _nothing_else(_session: Session, _arrival: Arrival) -> None:
+    """Most callers have nothing more to write."""
+
+
+def _is_here(session: Session, observer_id: int, sha256: str) -> bool:
+    state = session.scalar(_STATE, {"observer": observer_id})
+    if state is None:
+        raise NotFound("no such observer", value=observer_id)
+    if state != "active":
+        raise Conflict("the account is not active", value=state)
+    return session.scalar(_SAME, {"observer": observer_id, "content": sha256}) is not None
 
 
 def _note_duplicate(
@@ -188,14 +252,7 @@ def _enter(
     """Write the row of a frame whose bytes are stored."""
     telescope_id = ensure_telescope(session, observer_id, header)
     other = session.scalar(
-        select(FrameRow.name)
-        .where(
-            FrameRow.telescope_id == telescope_id,
-            FrameRow.start_utc == header.start_utc,
-            FrameRow.sha256 != sha256,
-        )
-        .order_by(FrameRow.id)
-        .limit(1)
+        _NEAR, {"telescope": telescope_id, "start": header.start_utc, "content": sha256}
     )
     note = "" if other is None else f"same telescope and start as {other}, other content"
     frame_id = insert_if_new(
@@ -263,36 +320,25 @@ def _list_in_upload(session: Session, upload_id: str | None, name: str, arrival:
     if upload_id is None:
         return
     listed = session.scalar(
-        select(UploadItem.id).where(
-            UploadItem.upload_id == upload_id,
-            UploadItem.name == name,
-            UploadItem.frame_id == arrival.frame_id,
-        )
+        _LISTED, {"upload": upload_id, "shown": name, "frame": arrival.frame_id}
     )
     if listed is None:
-        session.add(
-            UploadItem(
-                upload_id=upload_id,
-                name=name,
-                outcome=arrival.outcome,
-                reason=arrival.note,
-                frame_id=arrival.frame_id,
-            )
-        )
+        item = {
+            "upload_id": upload_id,
+            "name": name,
+            "outcome": arrival.outcome,
+            "reason": arrival.note,
+            "frame_id": arrival.frame_id,
+        }
+        session.execute(_LIST, item)
 
 
-def _store(
-    archive: Archive, store: FileStore, path: Path, sha256: str, n_bytes: int, *, consume: bool
-) -> None:
-    must_put = begin_object(archive, sha256, n_bytes, "raw")
-    reached("ingest.begun")
-    if must_put:
-        with _second_name(path if consume else None) as twin:
-            if twin is not None:
-                store.put(twin, sha256, consume=True)
-            else:
-                store.put(path, sha256, consume=False)
-    reached("ingest.stored")
+def _put(store: FileStore, path: Path, sha256: str, *, consume: bool, checked: bool) -> None:
+    with _second_name(path if consume else None) as twin:
+        if twin is not None:
+            store.put(twin, sha256, consume=True, checked=checked)
+        else:
+            store.put(path, sha256, consume=False, checked=checked)
 
 
 @contextmanager
@@ -316,54 +362,3 @@ def _second_name(path: Path | None) -> Iterator[Path | None]:
     finally:
         if twin is not None:
             twin.unlink(missing_ok=True)
-
-
-class _Room:
-    """How much room observers are known to have, so that few arrivals need a count of all."""
-
-    def __init__(self) -> None:
-        self._left: dict[int, int] = {}
-
-    def suffices(self, observer_id: int, n_bytes: int) -> bool:
-        return self._left.get(observer_id, 0) > n_bytes
-
-    def learn(self, observer_id: int, left: int) -> None:
-        # Others take room at the same time; half of what is left is ours to take unasked.
-        self._left[observer_id] = left // 2
-
-    def spend(self, observer_id: int, n_bytes: int) -> None:
-        self._left[observer_id] = self._left.get(observer_id, 0) - n_bytes
-
-
-_rooms: WeakKeyDictionary[Archive, _Room] = WeakKeyDictionary()
-
-
-def _room(archive: Archive) -> _Room:
-    return _rooms.setdefault(archive, _Room())
-
-
-def _refuse_over_quota(
-    archive: Archive, observer_id: int, n_bytes: int, quota_bytes: int | None
-) -> None:
-    """Refuse what does not fit.
-
-    Counted exactly whenever less than half of the room seen last is left, so an observer who sends
-    through several processes at once can overshoot by what these take in between at the most.
-    """
-    room = _room(archive)
-    if room.suffices(observer_id, n_bytes):
-        return
-    with archive.reading() as session:
-        own = session.scalar(select(Observer.quota_bytes).where(Observer.id == observer_id))
-        quota = quota_bytes if own is None else own
-        if quota is None:
-            return
-        used = sum(used_bytes(session, observer_id))
-    if used + n_bytes > quota:
-        raise LimitExceeded(
-            f"the quota of {quota / 1e9:g} GB is used up ({used / 1e9:.2f} GB are here)",
-            limit=quota,
-            used_bytes=used,
-            retry_after_s=None,
-        )
-    room.learn(observer_id, quota - used)

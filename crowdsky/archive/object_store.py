@@ -68,7 +68,7 @@ class _RemoteStore(ABC):
         self._store, self._brisk = patient, brisk
 
     @abstractmethod
-    def put(self, path: Path, sha256: str, *, consume: bool = False) -> None:
+    def put(self, path: Path, sha256: str, *, consume: bool = False, checked: bool = False) -> None:
         """Store a file; see `FileStore.put`."""
 
     @abstractmethod
@@ -155,8 +155,9 @@ class S3Files(_RemoteStore):
     def __repr__(self) -> str:
         return f"S3Files({self._store!r})"
 
-    def put(self, path: Path, sha256: str, *, consume: bool = False) -> None:
+    def put(self, path: Path, sha256: str, *, consume: bool = False, checked: bool = False) -> None:
         """Store a file; see `FileStore.put`."""
+        del checked  # what goes over a network is checked on its way
         key = _key(sha256)
         size = path.stat().st_size
         if size <= PART:
@@ -206,8 +207,9 @@ class DavStore(_RemoteStore):
     def __repr__(self) -> str:
         return f"DavStore({self._sender.url!r})"
 
-    def put(self, path: Path, sha256: str, *, consume: bool = False) -> None:
+    def put(self, path: Path, sha256: str, *, consume: bool = False, checked: bool = False) -> None:
         """Store a file; see `FileStore.put`."""
+        del checked  # what goes over a network is checked on its way
         key = _key(sha256)
         aside = f"aside/{sha256}.{os.urandom(6).hex()}.part"
         _check(path, _digest(path), sha256)

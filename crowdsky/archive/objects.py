@@ -20,26 +20,37 @@ All times are the database's, so that the clocks of several hosts do not matter.
 from __future__ import annotations
 
 import zlib
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
-from sqlalchemy import select
+from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from crowdsky.archive.clock import database_now
 from crowdsky.archive.engine import Archive
 from crowdsky.archive.models import ObjectRow
 from crowdsky.archive.store import FileStore
-from crowdsky.archive.upsert import insert_all_new
 from crowdsky.errors import Conflict
 from crowdsky.steps import reached
 
-__all__ = ["Kind", "begin_object", "keep_object", "store_file"]
+__all__ = ["Kind", "begin_in", "begin_object", "keep_object", "store_file"]
 
 Kind = Literal["raw", "stack", "preview"]
 
 _PIECE = 1 << 20
 _TRIES = 20
+
+# As a plain table, with statements that are made once: this runs for every frame.
+_OBJECTS = cast(Table, ObjectRow.__table__)
+_KEY = _OBJECTS.c.sha256
+_LOCKED = (
+    select(_OBJECTS.c.state, _OBJECTS.c.touched_utc, _OBJECTS.c.checked_utc)
+    .where(bindparam("wanted") == _KEY)
+    .with_for_update()
+)
+_CHANGED = update(_OBJECTS).where(bindparam("wanted") == _KEY)
 
 
 def begin_object(
@@ -66,30 +77,41 @@ def begin_object(
     ------
     ArchiveUnavailable
     """
+    with archive.writing() as session:
+        return begin_in(session, sha256, n_bytes, kind, crc32=crc32)
+
+
+def begin_in(
+    session: Session, sha256: str, n_bytes: int, kind: Kind, *, crc32: int | None = None
+) -> bool:
+    """`begin_object` within a writing transaction, which ends before the bytes are put."""
     for _ in range(_TRIES):
-        with archive.writing() as session:
-            now = database_now(session)
-            new = {
-                "sha256": sha256,
-                "n_bytes": n_bytes,
-                "kind": kind,
-                "state": "writing",
-                "crc32": crc32,
-                "touched_utc": now,
-            }
-            insert_all_new(session, ObjectRow, ("sha256",), [new])
-            row = _locked(session, sha256)
-            if row is None:
-                continue  # it was there, and was swept between the two statements
-            # A rotten one is touched after it was found so, whatever the clock did meanwhile.
-            row.touched_utc = max(now, row.touched_utc, row.checked_utc or now)
-            if row.state == "condemned":
-                row.state = "writing"
-            if row.state == "writing":
-                row.n_bytes, row.kind = n_bytes, kind
-            if crc32 is not None:
-                row.crc32 = crc32
-            return row.state != "stored"
+        now = database_now(session)
+        new = {
+            "sha256": sha256,
+            "n_bytes": n_bytes,
+            "kind": kind,
+            "state": "writing",
+            "crc32": crc32,
+            "touched_utc": now,
+        }
+        insert = _insert_new(session.get_bind().dialect.name)
+        if session.execute(insert, new).one_or_none() is not None:
+            return True
+        row = session.execute(_LOCKED, {"wanted": sha256}).one_or_none()
+        if row is None:
+            continue  # it was there, and was swept between the two statements
+        # A rotten one is touched after it was found so, whatever the clock did meanwhile.
+        values: dict[str, Any] = {
+            "touched_utc": max(now, row.touched_utc, row.checked_utc or now),
+            "state": "writing" if row.state == "condemned" else row.state,
+        }
+        if values["state"] == "writing":
+            values |= {"n_bytes": n_bytes, "kind": kind}
+        if crc32 is not None:
+            values["crc32"] = crc32
+        session.execute(_CHANGED, {"wanted": sha256, **values})
+        return bool(values["state"] != "stored")
     raise Conflict("is swept away over and over while it is being stored", value=sha256)
 
 
@@ -108,17 +130,16 @@ def keep_object(session: Session, sha256: str, *, crc32: int | None = None) -> N
     Conflict
         It was condemned or removed, or found to be rotten, since `begin_object`: begin again.
     """
-    row = _locked(session, sha256)
+    row = session.execute(_LOCKED, {"wanted": sha256}).one_or_none()
     if row is None or row.state == "condemned":
         raise Conflict("was swept while it was being stored; store it again", value=sha256)
     if row.state == "rotten" and row.checked_utc is not None and row.touched_utc < row.checked_utc:
         # Nobody was told to put it since it was found so.
         raise Conflict("was found to be rotten; store it again", value=sha256)
-    row.state = "stored"
-    row.touched_utc = max(database_now(session), row.touched_utc)
+    values = {"state": "stored", "touched_utc": max(database_now(session), row.touched_utc)}
     if crc32 is not None:
-        row.crc32 = crc32
-    session.flush()
+        values["crc32"] = crc32
+    session.execute(_CHANGED, {"wanted": sha256, **values})
 
 
 def store_file(
@@ -157,13 +178,11 @@ def store_file(
     reached("object.put")
 
 
-def _locked(session: Session, sha256: str) -> ObjectRow | None:
-    return session.scalar(
-        select(ObjectRow)
-        .where(ObjectRow.sha256 == sha256)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
+@cache
+def _insert_new(dialect_name: str) -> Any:
+    """An INSERT that gives a row only where there was none."""
+    insert = postgresql.insert if dialect_name == "postgresql" else sqlite.insert
+    return insert(_OBJECTS).on_conflict_do_nothing(index_elements=["sha256"]).returning(_KEY)
 
 
 def _crc32(path: Path) -> int:

@@ -27,11 +27,17 @@ class FileStore(Protocol):
     there or not what it was. All may be called from several threads at once.
     """
 
-    def put(self, path: Path, sha256: str, *, consume: bool = False) -> None:
+    def put(self, path: Path, sha256: str, *, consume: bool = False, checked: bool = False) -> None:
         """Store a file; wholly or not at all, and done on return, also after a power cut.
 
         Its content is checked against `sha256` on the way. With `consume` the file at `path` may be
         moved instead of copied, and is gone afterwards. Storing what is there already does nothing.
+
+        With `checked` the caller vouches for the content and need not be asked again: this process
+        itself wrote every byte of `path`, hashed each as it wrote it, synced the file, and nobody
+        else could write to it since. A second hash would then read the same pages from the
+        memory of the system. What a disk does to them later is found by the scrub. A store may
+        check all the same.
 
         Raises
         ------

@@ -9,12 +9,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Table, Update, and_, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    CursorResult,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from crowdsky.archive.engine import Archive
@@ -46,8 +58,14 @@ __all__ = [
 
 _AT_ONCE = 500  # values of one IN (...)
 
-# As plain tables, without what the ORM does around a statement: these run for every file.
+# As plain tables, with statements that are made once: these run for every file.
 _UPLOADS, _ITEMS = cast(Table, Upload.__table__), cast(Table, UploadItem.__table__)
+_INSERT, _INSERT_ITEM = insert(_UPLOADS), insert(_ITEMS)
+_WANTED = _UPLOADS.c.id == bindparam("wanted")
+_MOVE = update(_UPLOADS).where(
+    _WANTED, _UPLOADS.c.state == "open", _UPLOADS.c.offset == bindparam("before")
+)
+_FINISH = update(_UPLOADS).where(_WANTED, _UPLOADS.c.state == "received")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +138,7 @@ def create_upload(
         expires_utc=expires_utc,
         finished_utc=None,
     )
-    session.execute(insert(_UPLOADS).values(**asdict(facts)))
+    session.execute(_INSERT, asdict(facts))
     return facts
 
 
@@ -140,7 +158,7 @@ def find_upload(session: Session, observer_id: int, upload_id: str) -> UploadFac
 
 def upload_facts(session: Session, upload_id: str) -> UploadFacts | None:
     """An upload, whosever it is."""
-    row = session.execute(select(*_COLUMNS).where(Upload.id == upload_id)).one_or_none()
+    row = session.execute(_FIND, {"wanted": upload_id}).one_or_none()
     return None if row is None else _as_facts(row)
 
 
@@ -161,18 +179,17 @@ def commit_offset(
     Conflict
         The upload is gone, finished, or does not stand at `before` any more.
     """
-    values: dict[str, object] = {"offset": after, "expires_utc": expires_utc}
+    values: dict[str, object] = {
+        "wanted": upload_id,
+        "before": before,
+        "offset": after,
+        "expires_utc": expires_utc,
+    }
     if length is not None:
         values["length"] = length
     if received:
         values["state"] = "received"
-    done = _rows(
-        session,
-        update(_UPLOADS)
-        .where(Upload.id == upload_id, Upload.state == "open", Upload.offset == before)
-        .values(**values),
-    )
-    if done != 1:
+    if _rows(session, _MOVE, values) != 1:
         raise Conflict("the upload was ended or continued from elsewhere", value=upload_id)
 
 
@@ -188,17 +205,14 @@ def finish_upload(
 ) -> bool:
     """Write down what came of an upload; False, and nothing changed, if that was done before."""
     values: dict[str, object] = {
+        "wanted": upload_id,
         "state": state,
         "reason": reason,
         "finished_utc": now or datetime.now(UTC),
     }
     if sha256 is not None:
         values["sha256"] = sha256
-    done = _rows(
-        session,
-        update(_UPLOADS).where(Upload.id == upload_id, Upload.state == "received").values(**values),
-    )
-    if done != 1:
+    if _rows(session, _FINISH, values) != 1:
         return False
     rows = [
         {
@@ -211,7 +225,7 @@ def finish_upload(
         for item in items
     ]
     if rows:
-        session.execute(insert(_ITEMS), rows)
+        session.execute(_INSERT_ITEM, rows)
     return True
 
 
@@ -373,23 +387,11 @@ def _as_facts(row: Any) -> UploadFacts:
     return UploadFacts(*row)
 
 
-def _rows(session: Session, statement: Update) -> int:
+def _rows(session: Session, statement: Update, values: dict[str, object]) -> int:
     """How many rows a statement changed."""
-    return cast("CursorResult[Any]", session.execute(statement)).rowcount
+    return cast("CursorResult[Any]", session.execute(statement, values)).rowcount
 
 
-_COLUMNS = (
-    Upload.id,
-    Upload.observer_id,
-    Upload.name,
-    Upload.length,
-    Upload.offset,
-    Upload.sha256,
-    Upload.upload_metadata,
-    Upload.concat,
-    Upload.state,
-    Upload.reason,
-    Upload.created_utc,
-    Upload.expires_utc,
-    Upload.finished_utc,
-)
+# In the order of the fields of `UploadFacts`.
+_COLUMNS = tuple(_UPLOADS.c[field.name] for field in fields(UploadFacts))
+_FIND = select(*_COLUMNS).where(_WANTED)

@@ -237,3 +237,14 @@ def test_the_list_goes_back_page_by_page(service: Service) -> None:
 def test_a_packed_frame_is_unpacked(alice: httpx.Client) -> None:
     response = upload(alice, gzip.compress(frame(20)), "Light.fit.gz")
     assert response.headers["Upload-Outcome"] == "accepted"
+
+
+def test_a_packed_bomb_is_refused_and_the_service_goes_on(
+    service: Service, alice: httpx.Client
+) -> None:
+    response = upload(alice, gzip.compress(sub_bytes() + bytes(60_000_000)), "bomb.fit.gz")
+    assert (response.status_code, response.headers["Upload-Outcome"]) == (204, "refused")
+    reason = unquote(response.headers["Upload-Reason"])
+    assert reason == "a frame has at most 1000000 bytes"
+    assert not any(path.is_file() for path in (service.home / "scratch" / "unpack").rglob("*"))
+    assert upload(alice, frame(21)).headers["Upload-Outcome"] == "accepted"

@@ -336,10 +336,10 @@ def _fill_store(store: Any, space: Path) -> None:
 
     put = type(store).put
 
-    def limited(self: Any, path: Path, sha256: str, *, consume: bool = False) -> None:
+    def limited(self: Any, path: Path, sha256: str, **options: bool) -> None:
         if not space.exists():
             raise StoreFull("no space")
-        put(self, path, sha256, consume=consume)
+        put(self, path, sha256, **options)
 
     type(store).put = limited
 

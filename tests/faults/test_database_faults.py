@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +20,7 @@ from crowdsky.archive.migrate import migrate
 from crowdsky.errors import ArchiveUnavailable
 from tests.api.conftest import Running, service, settings, sqlite_service, sqlite_settings
 from tests.api.product_rows import make_stack
-from tests.api.uploads_process import upload
+from tests.api.uploads_process import send, upload
 from tests.faults.sending import observer, outcome_of, send_file
 from tests.frames.fits_files import sub_bytes
 
@@ -68,31 +67,36 @@ def test_a_deadlock_is_an_answer_to_come_again(service: Running) -> None:
 
 
 def test_a_migration_during_uploads(service: Running) -> None:
-    """FAULTS 19: a table that changes is waited for; no frame and no Finalise is lost."""
+    """FAULTS 19: a table that changes is waited for; no frame and no Finalise is lost.
+
+    PostgreSQL may end a transaction that waits for the migration while the migration waits for it.
+    Then a client is told to come again, or, after the last byte, has to do nothing.
+    """
     archive, n = service.context.archive, 12
+    object.__setattr__(service.context.settings, "retry_after_s", 0.5)
     client = observer(service, "ann")
     assert outcome_of(upload(client, sub_bytes(OBJECT="before"), "0.fit"))[0] == "accepted"
-    statuses: Counter[int] = Counter()
     outcomes: list[str] = []
     begun = threading.Event()
 
-    def send(number: int) -> None:
+    def send_all(number: int) -> None:
         with httpx.Client(
             base_url=service.url, headers=client.headers, timeout=60.0, trust_env=False
         ) as own:
             for part in range(n // 3):
                 content = sub_bytes(OBJECT=f"during {number} {part}")
-                answer = upload(own, content, f"{part}.fit")
-                statuses[answer.status_code] += 1
-                outcomes.append(answer.headers["Upload-Outcome"])
+                outcomes.append(_patiently_sent(own, content))
                 begun.set()
 
-    senders = [threading.Thread(target=send, args=(number,)) for number in range(3)]
+    senders = [threading.Thread(target=send_all, args=(number,)) for number in range(3)]
     for one in senders:
         one.start()
     assert begun.wait(30)
     other = create_engine(archive.engine.url)
     with other.connect() as connection:
+        if not archive.is_sqlite:
+            # The other side looks for a deadlock first, and is the one that is ended.
+            connection.execute(text("SET deadlock_timeout = '30s'"))
         for table in ("uploads", "frames", "objects", "upload_items"):
             connection.execute(text(f"ALTER TABLE {table} ADD COLUMN of_tomorrow INTEGER"))
         time.sleep(0.3)  # a copy of a large table
@@ -101,11 +105,11 @@ def test_a_migration_during_uploads(service: Running) -> None:
     migrate(archive.url)  # as each part of the platform does when it starts
     for one in senders:
         one.join(60)
-    assert statuses == {204: n}
-    assert outcomes == ["accepted"] * n
+    assert len(outcomes) == n
+    assert set(outcomes) <= {"accepted", "received"}
+    _until(lambda: books(archive, None).pending == n + 1)
     assert client.post("/api/v1/finalise").json()["n_frames"] == n + 1
     assert check_books(archive) == []
-    assert books(archive, None).pending == n + 1
 
 
 def test_no_connection_to_spare_is_the_databases_fault(
@@ -181,6 +185,28 @@ def test_a_database_without_room_loses_nothing(sqlite_service: Running) -> None:
     accepted += 2 if waits else 1
     _until(lambda: client.get("/api/v1/books").json()["accepted"] == accepted)
     assert check_books(archive) == []
+
+
+def _patiently_sent(client: httpx.Client, content: bytes) -> str:
+    """What came of a file that is sent as tus clients do: at 503 they ask where to go on."""
+
+    def asked(ask: Callable[[], httpx.Response]) -> httpx.Response:
+        end = time.monotonic() + 30.0
+        while (answer := ask()).status_code == 503:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        return answer
+
+    length = str(len(content))
+    created = asked(lambda: client.post("/api/v1/uploads", headers={"Upload-Length": length}))
+    assert created.status_code == 201
+    path = created.headers["Location"]
+
+    def go_on() -> httpx.Response:
+        offset = int(asked(lambda: client.head(path)).headers["Upload-Offset"])
+        return send(client, path, offset, content[offset:])
+
+    return outcome_of(asked(go_on))[0]
 
 
 def _fails_once(whole: Callable[..., Any]) -> Callable[..., Any]:
