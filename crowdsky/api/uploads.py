@@ -129,6 +129,9 @@ async def create(request: Request, caller: Writer, desk: Desk) -> Response:
         # Nobody was told where it is, so nobody could continue it.
         await _remove(desk, caller.observer_id, upload_id)
         raise
+    if received.cut and not received.complete:
+        await _remove(desk, caller.observer_id, upload_id)  # who sent it will begin anew
+        return answer
     return await _after(desk, facts, received, answer)
 
 

@@ -46,8 +46,8 @@ class Received:
         Whether these were its last bytes.
     sha256 : str or None
         Of the whole file, if it is complete and was hashed on the way.
-    evicted : bool
-        Whether a newer request took over.
+    evicted, cut : bool
+        Whether a newer request took over; whether the sender is gone.
     """
 
     offset: int
@@ -55,6 +55,7 @@ class Received:
     complete: bool
     sha256: str | None = None
     evicted: bool = False
+    cut: bool = False
 
 
 class Receiver:
@@ -142,6 +143,7 @@ class Receiver:
             complete,
             digest.hexdigest() if complete and digest is not None else None,
             body.ended == "evicted",
+            body.ended == "cut",
         )
 
     async def _pump(self, body: Body, state: _State, *, at_once: bool) -> None:

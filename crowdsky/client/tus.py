@@ -33,6 +33,9 @@ __all__ = ["Stopped", "TusUpload"]
 _VERSION = {"Tus-Resumable": "1.0.0"}
 # One request a frame; archives in parts, so that no proxy sees a request without an end.
 PART_BYTES = 64 * 1024 * 1024
+# A raw frame is sent with the request that begins its upload (creation-with-upload), which saves
+# each a question and an answer. Who is cut off then begins again, and the service forgets the rest.
+WHOLE_BYTES = 6 * 1024 * 1024
 _CHUNK_BYTES = 256 * 1024
 _LOOKED_AT_S = 1800.0
 _TIMES = 5.0  # a night's upload is worth more patience than a question
@@ -75,6 +78,7 @@ class TusUpload:
         self.url = url
         self.n_bytes_sent = 0
         self._offset: int | None = None if url else 0
+        self._may_be_there = False
         self._counted = 0
 
     def run(self) -> tuple[str, str]:
@@ -99,8 +103,10 @@ class TusUpload:
             if self._file.has_changed:
                 raise UploadError("the file changed while it was sent", file=self._file.path)
             try:
-                if not self.url:
+                if not self.url and self._file.n_bytes > WHOLE_BYTES:
                     self._create()
+                if self._may_be_there and self._is_there():
+                    return "accepted", ""
                 answer = self._ask_offset() if self._offset is None else self._send()
             except (NotFound, ObjectMissing):
                 # Expired, or given up by another program: begin again.
@@ -115,19 +121,33 @@ class TusUpload:
                 return self._look(*answer)
 
     def _create(self) -> None:
+        response = self._transport.ask(
+            "POST", f"{API}/uploads", headers=self._announced(), patience=self._patience
+        )
+        self._begun(response)
+        self._offset = 0
+
+    def _announced(self) -> dict[str, str]:
         name = base64.b64encode(self._file.path.name.encode("utf-8", "replace")).decode("ascii")
         digest = base64.b64encode(self._sha256.encode("ascii")).decode("ascii")
-        headers = _VERSION | {
+        return _VERSION | {
             "Upload-Length": str(self._file.n_bytes),
             "Upload-Metadata": f"filename {name},sha256 {digest}",
         }
-        response = self._transport.ask(
-            "POST", f"{API}/uploads", headers=headers, patience=self._patience
-        )
+
+    def _begun(self, response: httpx.Response) -> None:
         self.url = response.headers.get("Location", "")
         if not self.url:
             raise ServiceUnreachable("the service did not say where to send the file")
-        self._offset = 0
+
+    def _is_there(self) -> bool:
+        """Whether only the answer to the whole file was lost."""
+        self._may_be_there = False
+        hashes = {"sha256": [self._sha256]}
+        asked = self._transport.ask(
+            "POST", f"{API}/uploads/have", json=hashes, patience=self._patience
+        )
+        return bool(asked.json()["have"])
 
     def _ask_offset(self) -> tuple[str, str] | None:
         response = self._transport.ask("HEAD", self.url, headers=_VERSION, patience=self._patience)
@@ -139,8 +159,9 @@ class TusUpload:
         offset = self._offset
         assert offset is not None
         n_bytes = min(self._file.n_bytes - offset, PART_BYTES)
-        headers = _VERSION | {
-            "Upload-Offset": str(offset),
+        begins = not self.url
+        headers = self._announced() if begins else _VERSION | {"Upload-Offset": str(offset)}
+        headers |= {
             "Content-Type": "application/offset+octet-stream",
             "Content-Length": str(n_bytes),
         }
@@ -149,16 +170,22 @@ class TusUpload:
             with self._file.path.open("rb") as stream:
                 stream.seek(offset)
                 response = self._transport.once(
-                    "PATCH", self.url, headers=headers, content=self._body(stream, n_bytes)
+                    "POST" if begins else "PATCH",
+                    self.url or f"{API}/uploads",
+                    headers=headers,
+                    content=self._body(stream, n_bytes),
                 )
         except ServiceUnreachable as error:
             self._patience.spend(error)
-            self._offset = None
+            self._offset = None if self.url else 0
+            self._may_be_there = begins
             return None
         if not response.is_success:
             self._refused(response)
-            self._offset = None
+            self._offset = None if self.url else 0
             return None
+        if begins:
+            self._begun(response)
         if self._stand_at(response) > offset:
             self._patience.progress()
         return _outcome(response)

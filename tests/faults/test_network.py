@@ -6,6 +6,7 @@ import hashlib
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from sqlalchemy import select
 from crowdsky.archive.books import books, check_books
 from crowdsky.archive.models import FrameRow, Upload
 from crowdsky.archive.uploads import expire_uploads
-from crowdsky.client import Client, transport
+from crowdsky.client import Client, transport, tus
 from tests.api.conftest import Running
 from tests.api.uploads_process import create, empty, send
 from tests.faults.sending import observer, outcome_of, whole_service
@@ -91,7 +92,7 @@ class Line:
     ) -> None:
         deed, left = "", 0
         while piece := client.recv(PIECE):
-            if not deed and (b"PATCH " in piece[:6]):
+            if not deed and b"application/offset+octet-stream" in piece:
                 with self._lock:
                     deed, _, words = (self.plan.pop(0) if self.plan else "sound").partition(" ")
                     self.done.append(deed)
@@ -156,6 +157,7 @@ def test_an_upload_outlives_its_network(
     service: Running, tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It goes on from its offset: what arrived is not sent again, and one frame results."""
+    monkeypatch.setattr(tus, "WHOLE_BYTES", 0)
     # Silence is called a loss after so long; two minutes outside of tests.
     monkeypatch.setattr(transport, "_TIMEOUT", httpx.Timeout(0.6, connect=5.0))
     path, size, sha256 = big_file(tmp_path, case)
@@ -184,6 +186,38 @@ def test_an_upload_outlives_its_network(
     stored = service.context.store.local_path(sha256)
     assert stored is not None
     assert stored.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("case", PLANS)
+def test_a_frame_in_one_request_outlives_its_network(
+    service: Running, tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows where it stood, so it is sent again; nothing is left of the tries before."""
+    monkeypatch.setattr(transport, "_TIMEOUT", httpx.Timeout(0.6, connect=5.0))
+    path, size, sha256 = big_file(tmp_path, f"whole {case}")
+    plan = PLANS[case]
+    line = Line(int(service.url.rsplit(":", 1)[1]), list(plan))
+    name = f"bob {case}"
+    try:
+        with Client(f"http://127.0.0.1:{line.port}", service.key_for(name)) as client:
+            report = client.push(path)
+            assert [file.outcome for file in report.files] == ["accepted"]
+    finally:
+        line.close()
+    # The service hears of a loss when the line is gone, or gives up after some minutes.
+    mine = service.client_for(name)
+    end = time.monotonic() + 30.0
+    while len(uploads := mine.get("/api/v1/uploads").json()["uploads"]) > 1:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    (one,) = uploads
+    assert (one["state"], one["offset"], one["sha256"]) == ("accepted", size, sha256)
+    assert line.done[: len(plan)] == [word.split()[0] for word in plan]
+    assert line.n_bytes < size * len(line.done) + len(line.done) * 2 * PIECE
+    if case == "an answer that is lost":
+        assert line.done == ["deaf"]  # it is asked for, not sent again
+    assert check_books(service.context.archive) == []
+    assert empty(Path(service.context.settings.scratch_dir))
 
 
 @pytest.mark.parametrize("hours", [1.0, -48.0], ids=["an hour asleep", "a clock set back"])
