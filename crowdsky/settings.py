@@ -11,6 +11,9 @@ variable                      field                        meaning
 ``CROWDSKY_JOBS``             ``jobs``                     blocks stacked at once on this machine
 ``CROWDSKY_SERVER``           ``server``                   address of the service, for the client
 ``CROWDSKY_API_KEY``          ``api_key``                  key for it
+``CROWDSKY_PAGES_URL``        ``pages_url``                set by the platform for a page's kernel
+``CROWDSKY_KERNEL_KEY``       ``kernel_key``               likewise: for it the kernel gets tickets
+``JUPYTERHUB_API_TOKEN``      ``hub_token``                shown where there is no key: a notebook's
 ============================= ============================ =========================================
 
 The platform's own, each also a key of the TOML file that ``CROWDSKY_CONFIG`` names (there in lower
@@ -29,8 +32,25 @@ variable                         meaning
 ``CROWDSKY_S3_REGION``           S3 region
 ``CROWDSKY_DAV_USER``            WebDAV user
 ``CROWDSKY_DAV_PASSWORD``        WebDAV password
+``CROWDSKY_HUB_PORT``            port of the site on 127.0.0.1: the Hub's proxy
 ``CROWDSKY_API_PORT``            port of the service on 127.0.0.1
-``CROWDSKY_PUBLIC_URL``          address by which people reach the service
+``CROWDSKY_PAGES_PORT``          port of the pages server on 127.0.0.1
+``CROWDSKY_PAGES_PREHEAT``       kernels kept ready for each page
+``CROWDSKY_PAGES_VIEWS``         pages open at once, in all; each has a kernel of about 70 MB
+``CROWDSKY_PAGES_USER_VIEWS``    pages open at once of one user
+``CROWDSKY_PAGES_IDLE_S``        seconds after which the kernel of a closed page is ended
+``CROWDSKY_PUBLIC_URL``          address by which people reach the site
+``CROWDSKY_HUB_DATABASE_URL``    of the Hub (default: SQLite in ``CROWDSKY_HOME``)
+``CROWDSKY_SIGN_UP``             ``open``, ``approval`` (by an operator) or ``closed``
+``CROWDSKY_MINIMUM_PASSWORD``    characters of a password
+``CROWDSKY_SPAWNER``             where notebooks run: ``local``, ``docker`` or ``kube``
+``CROWDSKY_SUBDOMAIN_HOST``      address below which each user's notebooks have a name of their own
+``CROWDSKY_MAIL_HOST``           mail server for sign-ups; without one no address is asked for
+``CROWDSKY_MAIL_PORT``           its port
+``CROWDSKY_MAIL_SENDER``         whom its mails come from
+``CROWDSKY_MAIL_USER``           name at the mail server
+``CROWDSKY_MAIL_PASSWORD``       password at the mail server
+``CROWDSKY_TICKET_SECRET``       signs tickets of pages' kernels; `crowdsky up` makes it
 ``CROWDSKY_PREFECT_PORT``        port of the Prefect server on 127.0.0.1
 ``CROWDSKY_PREFECT_API_URL``     a Prefect server elsewhere; none is started here then
 ``CROWDSKY_FETCHES``             raws fetched at once by a worker
@@ -50,15 +70,23 @@ variable                         meaning
 
 from __future__ import annotations
 
+import ctypes
 import os
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from crowdsky.errors import SettingsError
+from crowdsky.settings_source import Source, broken, host_of, read_toml
 
-__all__ = ["ServerSettings", "Settings", "available_cores", "load_server_settings", "load_settings"]
+__all__ = [
+    "ServerSettings",
+    "Settings",
+    "available_cores",
+    "forget",
+    "inherited",
+    "load_server_settings",
+    "load_settings",
+]
 
 _MAX_JOBS = 1024
 
@@ -75,12 +103,20 @@ class Settings:
         Worker processes that a command may start when the caller names no number.
     server, api_key : str
         Of the service that the client speaks to; empty if not set.
+    hub_token : str
+        What a notebook of the Hub shows where no key is set; empty elsewhere, also where the
+        service is on another host than the Hub: the token is nobody else's to see.
+    pages_url, kernel_key : str
+        Of the server that started this kernel for a page; empty elsewhere.
     """
 
     cache_dir: Path
     jobs: int
     server: str = ""
-    api_key: str = ""
+    api_key: str = field(default="", repr=False)
+    hub_token: str = field(default="", repr=False)
+    pages_url: str = ""
+    kernel_key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,24 +132,50 @@ class ServerSettings:
     jobs : int
         Blocks stacked at once on this machine: the one number behind the workers.
     public_url, prefect_api_url : str
-        Without a slash at the end. `prefect_api_url` is empty where the platform starts its own.
+        Without a slash at the end. `public_url` is the service's own address on this machine where
+        none was set; `prefect_api_url` is empty where the platform starts its own.
+    hub_database_url : str
+        Empty for a SQLite file in `home`.
+    sign_up : str
+        ``open``, ``approval`` or ``closed``.
+    spawner : str
+        ``local``, ``docker`` or ``kube``.
+    ticket_secret : str
+        Empty if no tickets are taken.
     operators : tuple of str
     """
 
     home: Path
     cache_dir: Path
-    database_url: str
+    database_url: str = field(repr=False)
     store_url: str
     scratch_dir: Path
     jobs: int
     s3_endpoint: str = ""
     s3_key: str = ""
-    s3_secret: str = ""
+    s3_secret: str = field(default="", repr=False)
     s3_region: str = "us-east-1"
     dav_user: str = ""
-    dav_password: str = ""
+    dav_password: str = field(default="", repr=False)
     api_port: int = 8642
+    hub_port: int = 8000
+    pages_port: int = 8643
+    pages_preheat: int = 1
+    pages_views: int = 40
+    pages_user_views: int = 10
+    pages_idle_s: float = 600.0
     public_url: str = "http://127.0.0.1:8642"
+    hub_database_url: str = field(default="", repr=False)
+    sign_up: str = "open"
+    minimum_password: int = 10
+    spawner: str = "local"
+    subdomain_host: str = ""
+    mail_host: str = ""
+    mail_port: int = 587
+    mail_sender: str = ""
+    mail_user: str = ""
+    mail_password: str = field(default="", repr=False)
+    ticket_secret: str = field(default="", repr=False)
     prefect_port: int = 4242
     prefect_api_url: str = ""
     fetches: int = 16
@@ -152,12 +214,15 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     >>> load_settings({"CROWDSKY_JOBS": "3"}).jobs
     3
     """
-    source = _Source(os.environ if environ is None else environ)
+    source = Source(os.environ if environ is None else environ)
     return Settings(
         cache_dir=source.folder("CROWDSKY_CACHE_DIR", _user_cache),
         jobs=source.integer("CROWDSKY_JOBS", available_cores(), 1, _MAX_JOBS),
         server=source.text("CROWDSKY_SERVER").rstrip("/"),
         api_key=source.text("CROWDSKY_API_KEY"),
+        hub_token=_hub_token(source),
+        pages_url=source.address("CROWDSKY_PAGES_URL"),
+        kernel_key=source.text("CROWDSKY_KERNEL_KEY"),
     )
 
 
@@ -179,11 +244,11 @@ def load_server_settings(environ: Mapping[str, str] | None = None) -> ServerSett
         Naming the variable or key, its value and the rule it breaks; also for a key of the file
         that is no setting.
     """
-    source = _Source(os.environ if environ is None else environ)
+    source = Source(os.environ if environ is None else environ)
     home = source.folder("CROWDSKY_HOME", _user_data)
     named = source.text("CROWDSKY_CONFIG")
     file = Path(named) if named else home / "crowdsky.toml"
-    source = _Source(source.environ, _read_toml(file, must_be_there=bool(named)))
+    source = Source(source.variables, read_toml(file, must_be_there=bool(named)))
     port = source.integer("CROWDSKY_API_PORT", 8642, 1, 65535)
     settings = ServerSettings(
         home=home,
@@ -199,7 +264,24 @@ def load_server_settings(environ: Mapping[str, str] | None = None) -> ServerSett
         dav_user=source.text("CROWDSKY_DAV_USER"),
         dav_password=source.text("CROWDSKY_DAV_PASSWORD"),
         api_port=port,
+        hub_port=source.integer("CROWDSKY_HUB_PORT", 8000, 1, 65535),
+        pages_port=source.integer("CROWDSKY_PAGES_PORT", 8643, 1, 65535),
+        pages_preheat=source.integer("CROWDSKY_PAGES_PREHEAT", 1, 0, 20),
+        pages_views=source.integer("CROWDSKY_PAGES_VIEWS", 40, 1, 10_000),
+        pages_user_views=source.integer("CROWDSKY_PAGES_USER_VIEWS", 10, 1, 10_000),
+        pages_idle_s=source.number("CROWDSKY_PAGES_IDLE_S", 600.0, 1.0, 86400.0),
         public_url=source.address("CROWDSKY_PUBLIC_URL") or f"http://127.0.0.1:{port}",
+        hub_database_url=source.text("CROWDSKY_HUB_DATABASE_URL"),
+        sign_up=source.one_of("CROWDSKY_SIGN_UP", ("open", "approval", "closed")),
+        minimum_password=source.integer("CROWDSKY_MINIMUM_PASSWORD", 10, 8, 128),
+        spawner=source.one_of("CROWDSKY_SPAWNER", ("local", "docker", "kube")),
+        subdomain_host=source.address("CROWDSKY_SUBDOMAIN_HOST"),
+        mail_host=source.text("CROWDSKY_MAIL_HOST"),
+        mail_port=source.integer("CROWDSKY_MAIL_PORT", 587, 1, 65535),
+        mail_sender=source.text("CROWDSKY_MAIL_SENDER"),
+        mail_user=source.text("CROWDSKY_MAIL_USER"),
+        mail_password=source.text("CROWDSKY_MAIL_PASSWORD"),
+        ticket_secret=source.text("CROWDSKY_TICKET_SECRET"),
         prefect_port=source.integer("CROWDSKY_PREFECT_PORT", 4242, 1, 65535),
         prefect_api_url=source.address("CROWDSKY_PREFECT_API_URL"),
         fetches=source.integer("CROWDSKY_FETCHES", 16, 1, 1024),
@@ -216,6 +298,8 @@ def load_server_settings(environ: Mapping[str, str] | None = None) -> ServerSett
         operators=source.names("CROWDSKY_OPERATORS"),
     )
     source.refuse_unknown()
+    if settings.mail_host and "@" not in settings.mail_sender:
+        raise broken("CROWDSKY_MAIL_SENDER", settings.mail_sender, "must be an e-mail address")
     return settings
 
 
@@ -224,6 +308,40 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
+
+
+def inherited(names: Iterable[str]) -> dict[str, str]:
+    """Of this process's environment, what a process that it starts may have.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Those that are not set are left out.
+    """
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def forget(names: Iterable[str]) -> None:
+    """Take variables out of this process's environment, and out of what others can see of it.
+
+    Unsetting a variable leaves its text where the system put it, and ``/proc/<pid>/environ`` shows
+    that place; so the text is overwritten first.
+    """
+    libc = ctypes.CDLL(None)
+    libc.getenv.restype = ctypes.c_void_p
+    for name in names:
+        at = libc.getenv(name.encode("utf-8"))
+        if at:
+            ctypes.memset(at, 0, len(ctypes.string_at(at)))
+        os.environ.pop(name, None)
+
+
+def _hub_token(source: Source) -> str:
+    hubs = {
+        host_of(source.text(name)) for name in ("JUPYTERHUB_API_URL", "JUPYTERHUB_PUBLIC_HUB_URL")
+    }
+    host = host_of(source.text("CROWDSKY_SERVER"))
+    return source.text("JUPYTERHUB_API_TOKEN") if host and host in hubs else ""
 
 
 def _user_cache() -> Path:
@@ -237,92 +355,3 @@ def _user_data() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("crowdsky", appauthor=False)
-
-
-def _read_toml(path: Path, *, must_be_there: bool) -> dict[str, object]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        if isinstance(error, FileNotFoundError) and not must_be_there:
-            return {}
-        raise SettingsError(f"the configuration file cannot be read ({error})", file=path) from None
-
-
-class _Source:
-    """The environment over a configuration file, asked for one setting after the other."""
-
-    def __init__(
-        self, environ: Mapping[str, str], table: Mapping[str, object] | None = None
-    ) -> None:
-        self.environ, self.table = environ, {} if table is None else table
-        self.asked: set[str] = set()
-
-    def text(self, name: str) -> str:
-        key = name.removeprefix("CROWDSKY_").lower()
-        self.asked.add(key)
-        text = self.environ.get(name, "").strip()
-        if text or key not in self.table:
-            return text
-        value = self.table[key]
-        if isinstance(value, list):
-            return ",".join(map(str, value))
-        if isinstance(value, (bool, dict)):
-            raise _broken(name, str(value), "must be text, a number or a list")
-        return str(value).strip()
-
-    def refuse_unknown(self) -> None:
-        for key in self.table:
-            if key not in self.asked:
-                raise _broken(key, "", "is no setting; see the head of crowdsky/settings.py")
-
-    def folder(self, name: str, default: object) -> Path:
-        text = self.text(name)
-        if not text:
-            path = default() if callable(default) else default
-            assert isinstance(path, Path)
-            return path
-        path = Path(text).expanduser()
-        if not path.is_absolute():
-            raise _broken(name, text, "must be an absolute path")
-        if path.exists() and not path.is_dir():
-            raise _broken(name, text, "must be a directory")
-        return path
-
-    def address(self, name: str) -> str:
-        text = self.text(name)
-        if text and not text.startswith(("http://", "https://")):
-            raise _broken(name, text, "must begin with http:// or https://")
-        return text.rstrip("/")
-
-    def names(self, name: str) -> tuple[str, ...]:
-        return tuple(part.strip() for part in self.text(name).split(",") if part.strip())
-
-    def integer(self, name: str, default: int, least: int, most: int) -> int:
-        text = self.text(name)
-        if not text:
-            return default
-        rule = f"must be a whole number from {least} to {most}"
-        try:
-            number = int(text)
-        except ValueError:
-            raise _broken(name, text, rule) from None
-        if not least <= number <= most:
-            raise _broken(name, text, rule)
-        return number
-
-    def number(self, name: str, default: float, least: float, most: float) -> float:
-        text = self.text(name)
-        if not text:
-            return default
-        rule = f"must be a number from {least:g} to {most:g}"
-        try:
-            number = float(text)
-        except ValueError:
-            raise _broken(name, text, rule) from None
-        if not least <= number <= most:
-            raise _broken(name, text, rule)
-        return number
-
-
-def _broken(name: str, value: str, rule: str) -> SettingsError:
-    return SettingsError(f"{name} {rule}", value=value or None, name=name)
