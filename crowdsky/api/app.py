@@ -40,6 +40,7 @@ ROUTERS = (
     "files",
     "downloads",
     "sky",
+    "site",
     "compat",
     "serve_docs",
 )

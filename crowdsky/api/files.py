@@ -14,12 +14,12 @@ from crowdsky.api.files_check import CheckedFiles
 from crowdsky.api.files_send import answer_bytes, checked_files, digest_header
 from crowdsky.api.manifest import file_name
 from crowdsky.api.serve_json import MAX_ID
-from crowdsky.api.stacks_query import Someone
-from crowdsky.api.who import Caller, needs
+from crowdsky.api.stacks_query import someone
+from crowdsky.api.who import Caller, maybe_caller, needs
 from crowdsky.archive.models import ObjectRow, StackRow
 from crowdsky.archive.scrub import note_rotten
 from crowdsky.archive.stacks import visible_stack
-from crowdsky.errors import ObjectMissing, ObjectRotten
+from crowdsky.errors import NotFound, ObjectMissing, ObjectRotten
 
 __all__ = ["router", "send_stack"]
 
@@ -50,10 +50,9 @@ async def preview(
     stack_id: StackId,
     here: Here,
     checked: Checked,
-    caller: Someone,
 ) -> Response:
     """The picture of a stack; of a public one for everyone."""
-    return await _send(request, here, checked, stack_id, caller, "preview")
+    return await _send_picture(request, here, checked, stack_id, "preview")
 
 
 @router.api_route("/api/v1/stacks/{stack_id}/thumbnail", methods=["GET", "HEAD"])
@@ -62,10 +61,9 @@ async def thumbnail(
     stack_id: StackId,
     here: Here,
     checked: Checked,
-    caller: Someone,
 ) -> Response:
     """The small picture of a stack; of a public one for everyone."""
-    return await _send(request, here, checked, stack_id, caller, "thumbnail")
+    return await _send_picture(request, here, checked, stack_id, "thumbnail")
 
 
 async def send_stack(
@@ -81,6 +79,23 @@ async def send_stack(
         Before the first byte is sent.
     """
     return await _send(request, here, checked, stack_id, caller, "file")
+
+
+async def _send_picture(
+    request: Request, here: Context, checked: CheckedFiles, stack_id: int, what: str
+) -> Response:
+    """Answer with a picture; to a browser that signed in, who asks matters only if it must.
+
+    So a page for everyone shows its pictures also where a sign-in has ended, and a dozen of them
+    do not count as a dozen wrong keys.
+    """
+    if "authorization" not in request.headers:
+        try:
+            return await _send(request, here, checked, stack_id, None, what)
+        except NotFound:
+            pass  # it may be the caller's own
+    caller = await someone(await maybe_caller(request))
+    return await _send(request, here, checked, stack_id, caller, what)
 
 
 async def _send(

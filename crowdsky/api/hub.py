@@ -44,7 +44,7 @@ class HubDoor:
         self.prefix: str = auth.base_url.rstrip("/")
         host_only = "__Host-" if auth.cookie_host_prefix_enabled else ""
         self.cookie_name = f"{host_only}crowdsky-session"
-        self.state_cookie_name = f"{host_only}crowdsky-sign-in"
+        self._state_cookie = f"{host_only}crowdsky-sign-in"
         self._names: Recent[str] = Recent(ASKED_AGAIN_S)
         self._states: Recent[tuple[str, str]] = Recent(STATE_S, most=5000)
         self._signed_out: Recent[bool] = Recent(SIGNED_IN_S)
@@ -72,6 +72,10 @@ class HubDoor:
             return None  # another service's
         self._names.put(digest, user["name"])
         return str(user["name"])
+
+    def state_cookie_name(self, state: str) -> str:
+        """Each sign-in has its own: a page and its upload agent may sign in at the same moment."""
+        return f"{self._state_cookie}-{state[:8]}"
 
     def begin(self, next_path: str) -> tuple[str, str]:
         """Where to send a browser to sign in, and the state it has to bring back."""
@@ -171,7 +175,7 @@ async def login(request: Request, next_path: Annotated[str, Query(alias="next")]
     door = _door(request)
     address, state = door.begin(next_path)
     answer = RedirectResponse(address, 302, _PAGE)
-    door.set_cookie(answer, door.state_cookie_name, state, STATE_S)
+    door.set_cookie(answer, door.state_cookie_name(state), state, STATE_S)
     return answer
 
 
@@ -183,12 +187,12 @@ async def oauth_callback(
     door = _door(request)
     if error or not code:
         raise NotAuthenticated("the Hub did not sign you in", status=403)
-    cookie = request.cookies.get(door.state_cookie_name, "")
+    cookie = request.cookies.get(door.state_cookie_name(state), "")
     token, next_path = await door.finish(code, state, cookie)
     answer = RedirectResponse(quote(next_path, safe="/?&=%:@!$'()*+,;~-._"), 302, _PAGE)
     # Whatever session the browser had before is replaced by one that nobody has seen.
     door.set_cookie(answer, door.cookie_name, token, SIGNED_IN_S)
-    door.set_cookie(answer, door.state_cookie_name, "", 0)
+    door.set_cookie(answer, door.state_cookie_name(state), "", 0)
     return answer
 
 

@@ -17,7 +17,15 @@ from crowdsky.archive.regions import BadQuery, Cone, Polygon, Rectangle, Region
 from crowdsky.archive.search import StackQuery, Viewer
 from crowdsky.errors import NotAuthenticated, NotPermitted
 
-__all__ = ["BodyFilters", "Filters", "PageFilters", "Someone", "UrlFilters", "parsed_time"]
+__all__ = [
+    "BodyFilters",
+    "Filters",
+    "PageFilters",
+    "Someone",
+    "UrlFilters",
+    "parsed_time",
+    "someone",
+]
 
 MAX_IDS = 10_000
 _TEXT = 200

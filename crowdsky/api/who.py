@@ -1,12 +1,13 @@
 """Who asks, and what they may do.
 
-================================================  =======  ========================================
-shown                                             via      scopes
-================================================  =======  ========================================
-``Authorization: Bearer csk_...``, an API key     key      the key's
-``Authorization: token ...``, a Hub token         hub      read, write
-the cookie of a sign-in through the Hub           session  all
-================================================  =======  ========================================
+=================================================  =======  =======================================
+shown                                              via      scopes
+=================================================  =======  =======================================
+``Authorization: Bearer csk_...``, an API key      key      the key's
+``Authorization: token ...``, a Hub token          hub      read, write
+``Authorization: Ticket ...``, of a page's kernel  ticket   read, write
+the cookie of a sign-in through the Hub            session  all
+=================================================  =======  =======================================
 
 A browser sends a cookie with whatever request any page makes, so with a cookie a request that
 changes something must prove that it comes from a page of ours: by ``Sec-Fetch-Site``, which the
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -35,6 +37,7 @@ from crowdsky.archive.accounts import ensure_observer
 from crowdsky.archive.keys import SCOPES, find_key
 from crowdsky.archive.models import Observer
 from crowdsky.errors import NotAuthenticated, NotPermitted
+from crowdsky.tickets import read as read_ticket
 
 __all__ = ["Caller", "Doorkeeper", "caller", "csrf_token", "doorkeeper", "maybe_caller", "needs"]
 
@@ -57,7 +60,7 @@ class Caller:
     scopes : frozenset of str
         Of `crowdsky.archive.keys.SCOPES`.
     via : str
-        ``key``, ``hub`` or ``session``.
+        ``key``, ``hub``, ``ticket`` or ``session``.
     key_id : int or None
         Of the key, if it is one.
     """
@@ -118,6 +121,8 @@ class Doorkeeper:
     def name_of(self, scope: Scope) -> tuple[str, bool]:
         """Whose requests these are, for counting, and whether they are known to have signed in."""
         kind, text = _shown(scope, self.hub)
+        if kind == "ticket" and (visitor := self._visitor_of(text)) is not None:
+            return f"ticket:{visitor}", True
         known = self._known.get(_digest(text)) if kind else None
         return (known, True) if known else (f"address:{_address(scope)}", False)
 
@@ -137,12 +142,14 @@ class Doorkeeper:
         found = self._callers.get(digest)
         if found is not None:
             return found
-        if self._known.get(digest) is None:
+        # A ticket cannot be guessed, and pages' kernels have the address that notebooks here have.
+        signed = kind == "ticket" and self._visitor_of(text) is not None
+        if not signed and self._known.get(digest) is None:
             self.wrong.check(address)
         if kind == "key":
             found = await run_in_threadpool(self._owner_of_key, text)
         else:
-            name = None if self.hub is None else await self.hub.name_of(text)
+            name = await self._name_of(kind, text)
             found = None if name is None else await run_in_threadpool(self._observer, name, kind)
         if found is None:
             self._known.pop(digest)
@@ -151,6 +158,15 @@ class Doorkeeper:
         self._callers.put(digest, found)
         self._known.put(digest, f"observer:{found.observer_id}:{found.key_id or kind}")
         return found
+
+    async def _name_of(self, kind: str, text: str) -> str | None:
+        """Whose a ticket or a token of the Hub is."""
+        if kind == "ticket":
+            return self._visitor_of(text)
+        return None if self.hub is None else await self.hub.name_of(text)
+
+    def _visitor_of(self, ticket: str) -> str | None:
+        return read_ticket(self.context.settings.ticket_secret, ticket, time.time())
 
     def _owner_of_key(self, text: str) -> Caller | None:
         facts = find_key(self.context.archive, text)
@@ -177,7 +193,7 @@ class Doorkeeper:
         return Caller(
             observer_id=observer_id,
             name=name,
-            # What runs in a notebook cannot end the account or make keys that outlive it.
+            # What runs in a kernel cannot end the account or make keys that outlive it.
             scopes=frozenset(SCOPES if kind == "session" else ("read", "write")),
             via=kind,
             is_operator=name in self.context.settings.operators,
@@ -263,8 +279,10 @@ def _shown(scope: Scope, hub: HubDoor | None) -> tuple[str, str]:
     if authorization is not None:
         scheme, _, text = authorization.decode("latin-1").strip().partition(" ")
         text = text.strip()
-        if scheme.lower() not in ("bearer", "token") or not text:
+        if scheme.lower() not in ("bearer", "token", "ticket") or not text:
             return "malformed", ""
+        if scheme.lower() == "ticket":
+            return "ticket", text
         return ("key" if text.startswith("csk_") else "hub"), text
     if hub is not None and b"cookie" in headers:
         cookies = cookie_parser(headers[b"cookie"].decode("latin-1"))

@@ -19,6 +19,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from crowdsky.errors import SettingsError
+from crowdsky.supervise.proxy_program import proxy_command
+
 pytestmark = [pytest.mark.enable_socket, pytest.mark.slow]
 
 PASSWORD = "the star light of night"
@@ -52,7 +55,7 @@ c.JupyterHub.bind_url = told["url"]
 c.JupyterHub.hub_port = told["hub_port"]
 c.JupyterHub.db_url = "sqlite:///" + told["folder"] + "/hub.db"
 c.JupyterHub.cookie_secret_file = told["folder"] + "/cookie_secret"
-c.ConfigurableHTTPProxy.command = [told["node"], told["proxy"]]
+c.ConfigurableHTTPProxy.command = told["proxy"]
 c.ConfigurableHTTPProxy.api_url = told["proxy_api"]
 c.ConfigurableHTTPProxy.auth_token = told["proxy_token"]
 c.ConfigurableHTTPProxy.pid_file = told["folder"] + "/proxy.pid"
@@ -140,10 +143,10 @@ def hub(
     pytest_socket.enable_socket()
     folder = tmp_path_factory.mktemp("hub")
     (folder / "crowdsky.db").write_bytes(sqlite_template.read_bytes())
-    node = Path(sys.executable).parent / "node"
-    proxy = repo_root / "node_modules/configurable-http-proxy/bin/configurable-http-proxy"
-    if not (node.exists() and proxy.exists()):
-        pytest.skip("needs node and the npm package configurable-http-proxy")
+    try:
+        proxy = proxy_command()
+    except SettingsError as error:
+        pytest.skip(str(error))
     port, service_port, proxy_port = free_port(), free_port(), free_port()
     made = Hub(
         url=f"http://127.0.0.1:{port}",
@@ -157,8 +160,7 @@ def hub(
         "url": made.url,
         "hub_port": free_port(),
         "folder": str(folder),
-        "node": str(node),
-        "proxy": str(proxy),
+        "proxy": proxy,
         "proxy_api": made.proxy_api,
         "proxy_token": made.proxy_token,
         "service": made.service_url,
@@ -341,6 +343,18 @@ def test_a_sign_in_that_another_browser_began_is_refused(hub: Hub, ann: httpx.Cl
     guess = ann.get(f"{PREFIX}/oauth_callback?code=guess&state={state}")
     assert guess.status_code == 400
     assert "guess" not in guess.text
+
+
+def test_a_page_and_its_agent_sign_in_at_the_same_moment(hub: Hub, ann: httpx.Client) -> None:
+    def under_way() -> set[str]:
+        return {cookie.name for cookie in ann.cookies.jar if "sign-in" in cookie.name}
+
+    before = under_way()
+    begun = [ann.get(f"{PREFIX}/login", follow_redirects=False) for _ in range(2)]
+    assert len(under_way()) == len(before) + 2
+    for one in begun:
+        assert ann.get(one.headers["location"]).status_code == 200
+    assert under_way() == before
 
 
 @pytest.mark.parametrize(

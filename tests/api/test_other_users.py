@@ -22,7 +22,8 @@ pytestmark = [pytest.mark.enable_socket]
 #: Anybody may call these; they tell nothing about anybody.
 OPEN = {
     "GET /", "GET /api/docs", "GET /api/docs.css", "GET /api/openapi.json",
-    "GET /api/v1/health", "GET /api/v1/ready", "GET /login", "GET /oauth_callback",
+    "GET /api/v1/health", "GET /api/v1/ready", "GET /api/v1/site", "GET /login",
+    "GET /oauth_callback",
     "OPTIONS /api/v1/uploads", "OPTIONS /api/v1/uploads/{upload_id}",
 }  # fmt: skip
 

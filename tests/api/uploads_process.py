@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,6 +95,7 @@ class Nursery:
         full_after: int = 0,
         store_full: bool = False,
         settings: Mapping[str, str] | None = None,
+        routers: Sequence[str] = ("serve_health", "uploads", "serve_docs"),
     ) -> Service:
         """Start one; with `kill_at` it dies when it reaches a step for the `nth` time.
 
@@ -107,7 +108,7 @@ class Nursery:
             environ["CROWDSKY_DATABASE_URL"] = database_url
         order = {
             "environ": environ, "port": port, "kill_at": kill_at, "nth": nth, "sandbox": sandbox,
-            "full_after": full_after, "store_full": store_full,
+            "full_after": full_after, "store_full": store_full, "routers": list(routers),
         }  # fmt: skip
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -271,7 +272,7 @@ def _serve(order: dict[str, Any], listening: socket.socket, writer: int) -> None
         _fill_scratch(order["full_after"], settings.home / "space")
     if order["store_full"]:
         _fill_store(store, settings.home / "space")
-    application.ROUTERS = ("serve_health", "uploads", "serve_docs")  # the rest takes time to load
+    application.ROUTERS = tuple(order["routers"])  # the rest takes time to load
     app = application.create_app(Context(settings, archive, store))
     config = uvicorn.Config(app, log_level="warning", access_log=False)
     with os.fdopen(writer, "w") as out:
