@@ -15,23 +15,44 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crowdsky.client.client import Client
-    from crowdsky.client.facts import Block, Books, Finalised, Job, Me, Upload, Zipped
+    from crowdsky.client.events import Event
+    from crowdsky.client.facts import (
+        Block,
+        Books,
+        Finalised,
+        Frame,
+        Job,
+        JobPage,
+        Me,
+        StackPage,
+        Upload,
+        Zipped,
+    )
     from crowdsky.client.push_report import PushedFile, PushReport
 
 __all__ = [
     "Block",
     "Books",
     "Client",
+    "Event",
     "Finalised",
+    "Frame",
     "Job",
+    "JobPage",
     "Me",
     "PushReport",
     "PushedFile",
+    "StackPage",
     "Upload",
     "Zipped",
 ]
 
-_HOMES = {"Client": "client", "PushReport": "push_report", "PushedFile": "push_report"}
+_HOMES = {
+    "Client": "client",
+    "Event": "events",
+    "PushReport": "push_report",
+    "PushedFile": "push_report",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -12,24 +12,37 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from crowdsky.client.downloads import download_stacks, download_zip
-from crowdsky.client.facts import Block, Books, Finalised, Job, Me, Upload, Zipped
+from crowdsky.client.events import Event, events
+from crowdsky.client.facts import (
+    Block,
+    Books,
+    Finalised,
+    Frame,
+    Job,
+    JobPage,
+    Me,
+    StackPage,
+    Upload,
+    Zipped,
+)
 from crowdsky.client.lists import list_uploads, one_upload, pages
-from crowdsky.client.patience import Wait
+from crowdsky.client.patience import Patience, Wait
 from crowdsky.client.push import OnProgress, Push
 from crowdsky.client.push_report import PushReport
 from crowdsky.client.sky_query import query_params
 from crowdsky.client.tables import frame_table, stack_table, table_of
 from crowdsky.client.transport import API, Transport
+from crowdsky.client.views import delete_jobs, job_frames, job_page, stack_page
+from crowdsky.client.waiting import wait_for_jobs
 from crowdsky.client.walk import files_to_send
-from crowdsky.errors import ServiceUnreachable
-from crowdsky.settings import load_settings
+from crowdsky.errors import CrowdSkyError
+from crowdsky.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    import httpx
     from astropy.table import Row, Table
 
 __all__ = ["Client"]
-
-_LOOK_S = (0.2, 2.0)
 
 
 class Client:
@@ -40,13 +53,15 @@ class Client:
     server : str, optional
         Address of the service; ``CROWDSKY_SERVER`` when omitted.
     api_key : str, optional
-        ``CROWDSKY_API_KEY`` when omitted.
+        ``CROWDSKY_API_KEY`` when omitted; in a notebook of the Hub that needs none, its own token.
     patience_s : float
         Seconds for which a service that does not answer is asked again, counted from the last
         answer. Transfers have five times as much; where the service says when to come back it is
         waited for up to sixty times as long.
     on_wait : callable, optional
         Given a reason and seconds whenever the client has to wait for a second or more.
+    auth : httpx.Auth, optional
+        What each request shows in place of a key.
 
     Raises
     ------
@@ -67,13 +82,17 @@ class Client:
         *,
         patience_s: float = 60.0,
         on_wait: Wait | None = None,
+        auth: httpx.Auth | None = None,
     ) -> None:
         settings = load_settings()
+        key, scheme = _own_key(settings, server) if api_key is None else (api_key, "Bearer")
         self._transport = Transport(
             settings.server if server is None else server,
-            settings.api_key if api_key is None else api_key,
+            key,
             patience_s=patience_s,
             on_wait=on_wait,
+            auth=auth,
+            scheme=scheme,
         )
 
     def __enter__(self) -> Client:
@@ -167,6 +186,28 @@ class Client:
         """
         self._transport.ask("DELETE", f"{API}/jobs/{int(job_id)}")
 
+    def delete_jobs(self, job_ids: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Delete several jobs; those that are gone now, and those that are not the caller's."""
+        return delete_jobs(self._transport, job_ids)
+
+    def job_page(self, *, patience: Patience | None = None, **asked: int | str | None) -> JobPage:
+        """Some jobs and the counts of all: ``after``, ``limit`` (200) and ``state`` say which."""
+        return job_page(self._transport, patience=patience, **asked)  # type: ignore[arg-type]
+
+    def job_frames(self, job_id: int) -> list[Frame]:
+        """The ledger of a job's block: each frame stacked, rejected with its reason, or pending."""
+        return job_frames(self._transport, job_id)
+
+    def events(
+        self,
+        since: str = "",
+        *,
+        stop: threading.Event | None = None,
+        on_lost: Callable[[CrowdSkyError], None] | None = None,
+    ) -> Iterator[Event]:
+        """Changes of jobs and books as they happen: see `crowdsky.client.events.events`."""
+        return events(self._transport, since, stop=stop, on_lost=on_lost)
+
     def retry_job(self, job_id: int) -> None:
         """Queue a failed job again.
 
@@ -210,31 +251,7 @@ class Client:
         )
         if not wanted:
             return []
-        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
-        pause_s, most_s = _LOOK_S
-        while True:
-            jobs = self._look_at(wanted)
-            if on_progress is not None:
-                on_progress(jobs)
-            left = sum(not job.ended for job in jobs)
-            if not left:
-                return jobs
-            if deadline_s is not None and time.monotonic() > deadline_s:
-                raise ServiceUnreachable(
-                    f"{left} of {len(jobs)} jobs have not ended within {timeout_s:g} s"
-                )
-            time.sleep(pause_s)
-            pause_s = min(1.5 * pause_s, most_s)
-
-    def _look_at(self, wanted: set[int]) -> list[Job]:
-        """Those of these jobs that there are, the oldest first, by few requests."""
-        found: list[Job] = []
-        for page in pages(self._transport, f"{API}/jobs"):
-            jobs = [Job.of(job) for job in page["jobs"]]
-            found += [job for job in jobs if job.id in wanted]
-            if len(found) == len(wanted) or (jobs and jobs[-1].id < min(wanted)):
-                break  # the newest come first
-        return found[::-1]
+        return wait_for_jobs(self._transport, wanted, timeout_s=timeout_s, on_progress=on_progress)
 
     def books(self) -> Books:
         """Frames that were accepted, and what became of them."""
@@ -301,6 +318,12 @@ class Client:
             rows += page["stacks"]
             meta |= {name: page[name] for name in ("total", "n_bytes") if name in page}
         return stack_table(rows, meta)
+
+    def stack_page(
+        self, *, patience: Patience | None = None, limit: int = 200, **query: Any
+    ) -> StackPage:
+        """Some stacks as plain data, ``after`` one of the last page; query as the service's."""
+        return stack_page(self._transport, patience=patience, limit=limit, **query)
 
     def density(self, *, order: int = 5, **query: Any) -> Table:
         """Stacks in each HEALPix cell (nested) of an order.
@@ -391,3 +414,12 @@ def _quoted(text: str) -> str:
     from urllib.parse import quote
 
     return quote(text, safe="")
+
+
+def _own_key(settings: Settings, server: str | None) -> tuple[str, str]:
+    """What is shown where the caller gave no key, and how it is called."""
+    if settings.api_key or not settings.hub_token:
+        return settings.api_key, "Bearer"
+    # The Hub's token goes to the Hub's own service, and to nobody else.
+    ours = server is None or server.rstrip("/") == settings.server
+    return (settings.hub_token, "token") if ours else ("", "Bearer")

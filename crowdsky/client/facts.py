@@ -8,7 +8,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["Block", "Books", "Finalised", "Item", "Job", "Me", "Upload", "Zipped"]
+__all__ = [
+    "Block",
+    "Books",
+    "Finalised",
+    "Frame",
+    "Item",
+    "Job",
+    "JobPage",
+    "Me",
+    "StackPage",
+    "Upload",
+    "Zipped",
+]
 
 
 class _Told:
@@ -137,11 +149,60 @@ class Job(_Told):
     run_url: str | None = None
     stack_id: int | None = None
     orphaned: bool = False
+    filter: str = ""
+    exposure_s: float | None = None
+    block_start_utc: datetime | None = None
+    not_before_utc: datetime | None = None
 
     @property
     def ended(self) -> bool:
         """Whether nothing more happens by itself."""
         return self.state in ("done", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Some jobs, the newest first.
+
+    Attributes
+    ----------
+    jobs : tuple of Job
+    counts : mapping of str to int
+        All of the caller's jobs by state, whatever was asked for.
+    event_id : str
+        From where `crowdsky.client.events.events` goes on.
+    next_after : int or None
+        Where the next page begins; None at the end.
+    """
+
+    jobs: tuple[Job, ...]
+    counts: Mapping[str, int]
+    event_id: str
+    next_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StackPage:
+    """Some stacks as the service tells them, and how many and how large all that were found are."""
+
+    stacks: tuple[Mapping[str, Any], ...]
+    total: int
+    n_bytes: int
+    next_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame(_Told):
+    """A line of the ledger."""
+
+    id: int
+    name: str
+    state: str
+    reason: str = ""
+    note: str = ""
+    n_bytes: int = 0
+    start_utc: datetime | None = None
+    weight: float | None = None
 
 
 def _utc(text: str) -> datetime:

@@ -33,10 +33,21 @@ class Transport:
     patience_s : float
         See `Patience`.
     on_wait : callable, optional
+    auth : httpx.Auth, optional
+        What each request shows in place of the key, where that changes with time.
+    scheme : str
+        ``Bearer``, or ``token`` where the key is a token of the Hub.
     """
 
     def __init__(
-        self, server: str, api_key: str, *, patience_s: float = 60.0, on_wait: Wait | None = None
+        self,
+        server: str,
+        api_key: str,
+        *,
+        patience_s: float = 60.0,
+        on_wait: Wait | None = None,
+        auth: httpx.Auth | None = None,
+        scheme: str = "Bearer",
     ) -> None:
         if not server.startswith(("http://", "https://")):
             raise SettingsError(
@@ -50,10 +61,11 @@ class Transport:
         self.server = server.rstrip("/")
         self.patience_s, self.on_wait = patience_s, on_wait
         headers = {"User-Agent": f"crowdsky/{__version__}", "Accept": "application/json"}
-        if api_key:
-            headers["Authorization"] = f"Bearer {api_key}"
+        if api_key and auth is None:
+            headers["Authorization"] = f"{scheme} {api_key}"
         self._http = httpx.Client(
             headers=headers,
+            auth=auth,
             timeout=_TIMEOUT,
             # This machine is never reached through a proxy.
             mounts=dict.fromkeys(_LOOPBACK),
@@ -69,20 +81,14 @@ class Transport:
         return Patience(times * self.patience_s, stop=stop, on_wait=self.on_wait)
 
     def url(self, path: str) -> str:
-        """Address of a route, or of what the service itself named.
-
-        Raises
-        ------
-        ServiceError
-            If it names another host: our key goes to ours alone.
-        """
+        """Address of a route, or of what the service itself named: our key goes to ours alone."""
         if path.startswith(API):
             return self.server + path
-        url = urljoin(f"{self.server}{API}/", path)
-        if httpx.URL(url).netloc != httpx.URL(self.server).netloc:
+        url, ours = httpx.URL(urljoin(f"{self.server}{API}/", path)), httpx.URL(self.server)
+        if (url.scheme, url.netloc) != (ours.scheme, ours.netloc):
             # Behind a proxy a service may not know its own name; its path is what counts.
-            return self.url(httpx.URL(url).raw_path.decode("ascii"))
-        return url
+            return self.url(url.raw_path.decode("ascii"))
+        return str(url)
 
     def get(self, path: str, **params: Any) -> Any:
         """JSON of a GET; parameters that are None are left out."""
@@ -135,8 +141,8 @@ class Transport:
             return self._http.request(method, self.url(path), **more)
 
     @contextmanager
-    def stream(self, path: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
-        """A GET whose body is read as it comes.
+    def stream(self, path: str, headers: dict[str, str], **more: Any) -> Iterator[httpx.Response]:
+        """A GET whose body is read as it comes; more, as `httpx.Client.stream` takes it.
 
         Raises
         ------
@@ -147,7 +153,7 @@ class Transport:
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"} | headers
         with (
             self._told_as_lost(),
-            self._http.stream("GET", self.url(path), headers=headers) as response,
+            self._http.stream("GET", self.url(path), headers=headers, **more) as response,
         ):
             yield response
 

@@ -220,4 +220,6 @@ def test_the_key_goes_to_its_own_host_only() -> None:
     # A service that does not know by which name it is reached.
     assert transport.url("http://10.0.0.5:8642/api/v1/uploads/a") == own
     assert transport.url("https://evil.example.com/api/v1/uploads/a") == own
+    # A service that does not know that it is reached by https does not have the key sent without.
+    assert transport.url("http://sky.example.org/services/sky/api/v1/uploads/a") == own
     transport.close()
