@@ -7,12 +7,11 @@ own through the service.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from crowdsky.cli.exits import EXIT_OK
+from crowdsky.cli.local_archive import local_archive, observer_id_of
 from crowdsky.cli.output import format_table, strict_json
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it in the archive that the settings name."""
-    with _local_archive() as archive:
+    with local_archive() as archive:
         if args.action == "create":
             _create(archive, args)
         elif args.action == "list":
@@ -66,7 +65,7 @@ def _create(archive: Archive, args: argparse.Namespace) -> None:
 def _list(archive: Archive, args: argparse.Namespace) -> None:
     from crowdsky.archive.keys import list_keys
 
-    keys = list_keys(archive, _observer_id(archive, args.user))
+    keys = list_keys(archive, observer_id_of(archive, args.user))
     if args.json:
         print(strict_json([{n: getattr(key, n) for n in key.__slots__} for key in keys], indent=2))
         return
@@ -89,37 +88,9 @@ def _list(archive: Archive, args: argparse.Namespace) -> None:
 def _revoke(archive: Archive, args: argparse.Namespace) -> None:
     from crowdsky.archive.keys import revoke_key
 
-    revoke_key(archive, _observer_id(archive, args.user), args.key_id)
+    revoke_key(archive, observer_id_of(archive, args.user), args.key_id)
     print(strict_json({"revoked": args.key_id}) if args.json else f"key {args.key_id} is revoked")
 
 
 def _day(time: datetime | None) -> str:
     return "-" if time is None else time.strftime("%Y-%m-%d")
-
-
-def _observer_id(archive: Archive, name: str) -> int:
-    from crowdsky.archive.models import Observer
-    from crowdsky.errors import NotFound
-
-    with archive.reading() as session:
-        found: int | None = session.query(Observer.id).filter_by(name=name).scalar()
-    if found is None:
-        raise NotFound("no such observer", value=name)
-    return found
-
-
-@contextmanager
-def _local_archive() -> Iterator[Archive]:
-    from crowdsky.archive.engine import Archive
-    from crowdsky.archive.migrate import migrate
-    from crowdsky.settings import load_server_settings
-
-    settings = load_server_settings()
-    if settings.database_url.startswith("sqlite"):
-        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    migrate(settings.database_url)
-    archive = Archive(settings.database_url)
-    try:
-        yield archive
-    finally:
-        archive.close()

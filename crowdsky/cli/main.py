@@ -26,6 +26,7 @@ COMMANDS = {
     "pull": "bring stacks home, by place, time or target",
     "jobs": "show, watch, delete or retry stacking jobs",
     "key": "make, list and revoke API keys of this machine's archive",
+    "observer": "close an observer's account, or open it again",
     "serve": "run the service alone",
     "worker": "run a worker alone",
 }

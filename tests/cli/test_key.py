@@ -51,6 +51,22 @@ def test_a_key_of_somebody_else_is_not_revoked(capsys: pytest.CaptureFixture[str
     assert "nobody: no such observer" in capsys.readouterr().err
 
 
+def test_keys_of_a_closed_account_open_nothing(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["key", "create", "--user", "ada"]) == 0
+    text = capsys.readouterr().out.strip()
+    archive = Archive(f"sqlite:///{home / 'crowdsky.db'}")
+    assert main(["observer", "close", "ada"]) == 0
+    assert capsys.readouterr().out == "the account of ada is closed\n"
+    assert find_key(archive, text) is None
+    assert main(["observer", "open", "ada"]) == 0
+    assert find_key(archive, text) is not None
+    archive.close()
+    assert main(["observer", "close", "nobody"]) == 1
+    assert "nobody: no such observer" in capsys.readouterr().err
+
+
 def test_scopes_that_are_none_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["key", "create", "--user", "ada", "--scopes", "read,fly"]) == 1
     assert "fly: a key's scopes are of read, write, account" in capsys.readouterr().err
