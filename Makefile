@@ -17,12 +17,18 @@ BIN := $(VENV)/bin
 # new environment, and nothing else does.
 STAMP := $(VENV)/.made-$(shell { cat requirements.lock pyproject.toml package-lock.json; pwd; } | cksum | cut -d' ' -f1)
 
+# Likewise the pages' scripts and styles, by their sources.
+SOURCES := voila_templates/crowdsky
+BUNDLE := $(VENV)/.built-$(shell { cat package-lock.json; \
+	find $(SOURCES) -path $(SOURCES)/static -prune -o -type f -print | LC_ALL=C sort \
+	| xargs cat; } 2>/dev/null | cksum | cut -d' ' -f1)
+
 OUT ?= night
 ARGS ?=
 JOBS ?= 2
 TESTS ?=
 
-.PHONY: help setup run test lint types contracts tests bench picture lock clean
+.PHONY: help setup browser run test lint types contracts tests bench picture pictures lock clean
 
 help: ## show this
 	@echo "make run            the platform with a simulated night: uploaded, stacked, downloaded"
@@ -31,7 +37,7 @@ help: ## show this
 		| sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' \
 		| while IFS=$$'\t' read -r name text; do printf 'make %-14s %s\n' "$$name" "$$text"; done
 
-setup: $(STAMP) ## make .venv in this folder
+setup: $(STAMP) $(BUNDLE) ## make .venv in this folder, and the pages' scripts
 
 $(STAMP): requirements.lock pyproject.toml package-lock.json
 	@test -n "$(PYTHON)" || { echo "CrowdSky needs Python 3.11 or newer on the PATH" >&2; exit 1; }
@@ -48,6 +54,25 @@ $(STAMP): requirements.lock pyproject.toml package-lock.json
 	@$(BIN)/crowdsky catalogue index
 	@touch $@
 
+$(BUNDLE): $(STAMP)
+	@rm -f $(VENV)/.built-*
+	@echo "building the pages' scripts"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm run build --silent
+	@touch $@
+
+# Debian's, because browsers that a package downloads from elsewhere are not for every network.
+browser: ## get Chromium for the tests of the pages, where apt-get can
+	@if command -v chromium chromium-browser google-chrome >/dev/null 2>&1; then :; \
+	elif command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ]; then \
+		echo "installing chromium"; \
+		{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+			apt-get -qq install -y --no-install-recommends chromium >/dev/null; } \
+		|| echo "no Chromium could be installed: the tests of the pages in a browser are skipped" >&2; \
+	else \
+		echo "no Chromium here: the tests of the pages in a browser are skipped;" \
+			"install it (apt-get install chromium) to run them" >&2; \
+	fi
+
 run: setup ## the main job: everything started, a night sent, stacked and fetched; Ctrl-C stops it
 	@$(BIN)/crowdsky up --demo --home "$(abspath $(OUT))" $(ARGS)
 
@@ -63,8 +88,8 @@ types: setup
 contracts: setup
 	$(BIN)/lint-imports
 
-tests: setup
-	$(BIN)/pytest -q -n $(JOBS) $(TESTS)
+tests: setup browser
+	$(BIN)/pytest -q -n $(JOBS) --dist loadgroup $(TESTS)
 
 bench: setup ## print how fast and how good, beside the peers that are installed
 	$(BIN)/python -m tests.benchmarks.run
@@ -73,12 +98,15 @@ picture: setup ## draw the picture of the README from a simulated night
 	$(BIN)/crowdsky demo --output "$(OUT)/picture" --jobs $(JOBS)
 	$(BIN)/python scripts/make_picture.py "$(OUT)/picture/stacks" docs/images/stack.webp
 
+pictures: setup browser ## draw the pictures of the pages in docs/images from a running platform
+	$(BIN)/python scripts/make_pictures.py
+
 lock: setup ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra platform --group dev --universal --python-version 3.11 \
 		--upgrade --quiet --no-annotate --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" --output-file requirements.lock
 
 clean: ## remove what the make targets made, .venv included
-	rm -rf $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
-		build dist night *.egg-info
+	rm -rf $(VENV) node_modules $(SOURCES)/static .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache \
+		build dist night night-users *.egg-info
 	find crowdsky tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

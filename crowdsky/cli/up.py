@@ -1,4 +1,4 @@
-"""Run the whole platform on this machine: service, Prefect server, worker, maintenance.
+"""Run the whole platform on this machine: Hub, pages, service, Prefect server, worker, maintenance.
 
 The database is brought up to date first. What dies is started again, and it is said. Ctrl-C or
 SIGTERM stops everything. Nothing listens but on 127.0.0.1; everything is kept in one folder.
@@ -32,10 +32,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--jobs", type=int, metavar="N", help="blocks stacked at once")
     parser.add_argument(
-        "--api-port", type=int, metavar="N", help="of the service; 0 for any that is free"
+        "--hub-port", type=int, metavar="N", help="of the site; 0 for any that is free"
     )
+    parser.add_argument("--api-port", type=int, metavar="N", help="of the service; 0 for any")
+    parser.add_argument("--pages-port", type=int, metavar="N", help="of the pages; 0 for any")
     parser.add_argument(
         "--prefect-port", type=int, metavar="N", help="of the Prefect server; 0 for any"
+    )
+    parser.add_argument(
+        "--no-hub", action="store_true", help="neither sign-in nor pages: API keys only"
     )
     parser.add_argument(
         "--demo", action="store_true", help="add a demo account, and send a simulated night"
@@ -71,7 +76,12 @@ def run(args: argparse.Namespace) -> int:
         _tell(args, f"starting in {settings.home}")
         try:
             with running_platform(
-                settings, overrides, demo=args.demo, say=_say, ready_file=args.ready_file
+                settings,
+                overrides,
+                demo=args.demo,
+                with_hub=not args.no_hub,
+                say=_say,
+                ready_file=args.ready_file,
             ) as platform:
                 _announce(args, platform)
                 ready = not args.once
@@ -96,7 +106,9 @@ def _overrides(args: argparse.Namespace) -> dict[str, str]:
     if args.jobs is not None:
         found["CROWDSKY_JOBS"] = str(args.jobs)
     for name, variable in (
+        ("hub_port", "CROWDSKY_HUB_PORT"),
         ("api_port", "CROWDSKY_API_PORT"),
+        ("pages_port", "CROWDSKY_PAGES_PORT"),
         ("prefect_port", "CROWDSKY_PREFECT_PORT"),
     ):
         port = getattr(args, name)
@@ -106,18 +118,39 @@ def _overrides(args: argparse.Namespace) -> dict[str, str]:
 
 
 def _announce(args: argparse.Namespace, platform: Platform) -> None:
-    rows = [
-        ("service", platform.address),
-        ("its documentation", f"{platform.address}/api/docs"),
-        ("Prefect", platform.prefect),
+    at = platform.addresses
+    rows = []
+    if platform.demo is not None:
+        rows += _demo_rows(args, platform)
+    rows += [
+        ("service", at["service"]),
+        ("its documentation", f"{at['service']}/api/docs"),
+        ("Prefect", at["prefect"]),
         ("kept in", str(platform.settings.home)),
     ]
-    if platform.demo is not None:
-        secrets = platform.settings.home / "secrets.json"
-        rows.append(("demo account", f"{platform.demo.user}; its key is in {secrets}"))
+    told = platform.settings
+    if not args.no_hub and told.operators and not _is_here(platform.site):
+        rows.append(("operators", f"sign up by the links in {told.home / 'logs' / 'hub.log'}"))
+    if not args.no_hub:
+        _tell(args, f"open {platform.site}")
     width = max(len(name) for name, _ in rows)
     for name, text in rows:
         _tell(args, f"  {name:<{width}}  {text}")
+
+
+def _is_here(address: str) -> bool:
+    return address.startswith(("http://127.0.0.1:", "http://localhost:"))
+
+
+def _demo_rows(args: argparse.Namespace, platform: Platform) -> list[tuple[str, str]]:
+    assert platform.demo is not None
+    secrets = platform.settings.home / "secrets.json"
+    rows = [("demo's key", f"in {secrets}")]
+    if not args.no_hub:
+        # A password is shown on a terminal of the only machine that it is good for.
+        word = platform.demo.password if _is_here(platform.site) else f"in {secrets}"
+        rows.insert(0, ("sign in", f"as {platform.demo.user} with the password {word}"))
+    return rows
 
 
 def _demo(args: argparse.Namespace, platform: Platform) -> int:
@@ -128,7 +161,7 @@ def _demo(args: argparse.Namespace, platform: Platform) -> int:
     folder = platform.settings.home / "demo"
     try:
         good = demo_night(
-            platform.address,
+            platform.addresses["service"],
             platform.demo.api_key,
             folder,
             args.output or folder,

@@ -34,6 +34,11 @@ class ChildSpec:
         empty, being alive is all there is to see.
     ready_s, stop_s : float
         Seconds it may take to answer, and to end after SIGTERM.
+    once : bool
+        It has something to do and then ends with code 0; nobody waits for it.
+    restarted : callable, optional
+        Asked, when it was started again after its death, until it says True: what somebody else
+        has to be told then. It may take a few seconds at most.
     """
 
     name: str
@@ -43,6 +48,8 @@ class ChildSpec:
     ready_text: str = ""
     ready_s: float = 180.0
     stop_s: float = 20.0
+    once: bool = False
+    restarted: Callable[[], bool] | None = None
 
 
 class Child:
@@ -108,6 +115,10 @@ class Child:
         """Ask it to end."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
+
+    def let_go(self) -> None:
+        """Forget a process that has ended: its number will be another's."""
+        self._process = None
 
     def finish(self, deadline_s: float) -> bool:
         """Wait for the end, and leave nothing of its group behind.

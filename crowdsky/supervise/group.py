@@ -61,6 +61,7 @@ class Group:
         self._watch: threading.Thread | None = None
         self._waits_s: dict[str, float] = {}
         self._due_s: dict[str, float] = {}
+        self._to_tell: dict[str, Callable[[], bool]] = {}
 
     @property
     def children(self) -> list[Child]:
@@ -69,8 +70,8 @@ class Group:
 
     @property
     def pids(self) -> dict[str, int]:
-        """Names and process numbers of the children."""
-        return {child.spec.name: child.pid for child in self.children}
+        """Names and process numbers of the children that stay."""
+        return {child.spec.name: child.pid for child in self.children if not child.spec.once}
 
     def start(self) -> None:
         """Start everything and wait until it answers; from then on what dies is started again.
@@ -86,7 +87,8 @@ class Group:
             for child in wave:
                 self._start(child)
             for child in wave:
-                self._wait_until_ready(child)
+                if not child.spec.once:
+                    self._wait_until_ready(child)
         self._watch = threading.Thread(target=self._keep_alive, name="supervision", daemon=True)
         self._watch.start()
 
@@ -138,6 +140,7 @@ class Group:
             for child in self.children:
                 self._look_after(child)
                 turn_log(child.log, self._log_bytes)
+            self._tell_of_restarts()
             with self._lock:
                 self._need_guard()
 
@@ -145,23 +148,41 @@ class Group:
         name, now = child.spec.name, time.monotonic()
         if name in self._due_s:
             if now >= self._due_s[name]:
+                try:
+                    self._start(child)
+                except OSError as error:
+                    # No process or no space to be had just now: that is no reason to give up.
+                    self._put_off(name, now, f"cannot be started ({error.strerror})")
+                    return
                 del self._due_s[name]
-                self._start(child)
+                if child.spec.restarted is not None:
+                    self._to_tell[name] = child.spec.restarted
             return
         code = child.poll()
         if code is None:
             return
+        if child.spec.once and code == 0:
+            self._tell_guard([f"-{child.pid}"])
+            child.let_go()
+            return
         if now - child.started_s > self._steady_s:
             self._waits_s.pop(name, None)
+        child.finish(now)  # what it left behind would hold its port
+        self._tell_guard([f"-{child.pid}"])
+        self._put_off(name, now, how_it_ended(code), f" (see {child.log})")
+
+    def _put_off(self, name: str, now: float, why: str, where: str = "") -> None:
         first_s, most_s = self._backoff_s
         wait_s = self._waits_s.get(name, first_s)
         self._waits_s[name] = min(2.0 * wait_s, most_s)
         self._due_s[name] = now + wait_s
-        child.finish(now)  # what it left behind would hold its port
-        self._tell_guard([f"-{child.pid}"])
-        self._say(
-            f"{name} {how_it_ended(code)}; it is started again in {wait_s:g} s (see {child.log})"
-        )
+        self._say(f"{name} {why}; it is started again in {wait_s:g} s{where}")
+
+    def _tell_of_restarts(self) -> None:
+        for child in self.children:
+            told = self._to_tell.get(child.spec.name)
+            if told is not None and _answers(child.spec.ready_url) and told():
+                del self._to_tell[child.spec.name]
 
     def _need_guard(self) -> None:
         if self._guard is not None and self._guard.poll() is None:

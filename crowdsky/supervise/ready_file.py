@@ -16,8 +16,7 @@ __all__ = ["write_ready_file"]
 def write_ready_file(
     path: Path,
     *,
-    address: str,
-    prefect: str,
+    addresses: Mapping[str, str],
     demo: DemoAccount | None,
     pids: Mapping[str, int],
 ) -> None:
@@ -27,16 +26,14 @@ def write_ready_file(
     ----------
     path : Path
         Its folder exists.
-    address, prefect : str
-        Of the service and of Prefect's pages.
+    addresses : mapping of str to str
+        Of the site as ``address``, of its ``api``, and of the parts.
     demo : DemoAccount, optional
     pids : mapping of str to int
         Process numbers at this moment; what dies is started again under another one.
     """
     facts = {
-        "address": address,
-        "api": f"{address}/api/v1",
-        "prefect": prefect,
+        **addresses,
         "demo": None
         if demo is None
         else {"user": demo.user, "password": demo.password, "api_key": demo.api_key},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
@@ -14,6 +15,27 @@ from crowdsky.errors import SettingsError
 __all__ = ["Secrets", "load_secrets", "save_secrets"]
 
 _NAME = "secrets.json"
+
+
+def _hex_secret() -> str:
+    return secrets.token_hex(32)
+
+
+_MAKERS: dict[str, Callable[[], str]] = {
+    "demo_password": lambda: secrets.token_urlsafe(15),
+    **dict.fromkeys(
+        (
+            "service_token",
+            "pages_token",
+            "supervisor_token",
+            "proxy_token",
+            "cookie_secret",
+            "crypt_key",
+            "ticket_secret",
+        ),
+        _hex_secret,
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +48,26 @@ class Secrets:
         Of the demo account at the Hub's sign-in.
     demo_api_key : str
         Key of the demo account; the archive keeps its hash alone. Empty until one was made.
+    service_token, pages_token, supervisor_token : str
+        With which the service, the pages server and `crowdsky up` show the Hub who they are.
+    proxy_token : str
+        Of the proxy's table of routes.
+    cookie_secret, crypt_key : str
+        With which the Hub signs its cookies and encrypts what it keeps of a sign-in: 32 bytes in
+        hexadecimal. Whoever changes them signs everybody out.
+    ticket_secret : str
+        Signs the tickets of pages' kernels (`crowdsky.tickets`).
     """
 
     demo_password: str = field(default="", repr=False)
     demo_api_key: str = field(default="", repr=False)
+    service_token: str = field(default="", repr=False)
+    pages_token: str = field(default="", repr=False)
+    supervisor_token: str = field(default="", repr=False)
+    proxy_token: str = field(default="", repr=False)
+    cookie_secret: str = field(default="", repr=False)
+    crypt_key: str = field(default="", repr=False)
+    ticket_secret: str = field(default="", repr=False)
 
 
 def load_secrets(home: Path) -> Secrets:
@@ -57,8 +95,10 @@ def load_secrets(home: Path) -> Secrets:
         raise SettingsError("the secrets must be a table of texts", file=path)
     known = {item.name for item in fields(Secrets)}
     found = Secrets(**{name: value for name, value in table.items() if name in known})
-    if not found.demo_password:
-        found = replace(found, demo_password=secrets.token_urlsafe(15))
+    # Also those that a newer version has need of.
+    lacking = {name: make() for name, make in _MAKERS.items() if not getattr(found, name)}
+    if lacking:
+        found = replace(found, **lacking)
         save_secrets(home, found)
     return found
 

@@ -1,4 +1,4 @@
-"""What `crowdsky up` runs: the Prefect server, the service, the worker, maintenance."""
+"""What `crowdsky up` runs: Hub and pages, the Prefect server, the service, worker, maintenance."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from crowdsky.settings import ServerSettings
 from crowdsky.supervise.child import ChildSpec
+from crowdsky.supervise.hub_specs import HubPart
 from crowdsky.supervise.ports import HOST
 
 __all__ = ["platform_specs", "prefect_address", "service_address"]
@@ -28,6 +29,7 @@ def platform_specs(
     settings: ServerSettings,
     overrides: Mapping[str, str],
     *,
+    hub: HubPart | None = None,
     prefect_database_url: str = "",
 ) -> list[list[ChildSpec]]:
     """Lay out the group in waves; those of one wave start together.
@@ -37,20 +39,29 @@ def platform_specs(
     settings : ServerSettings
     overrides : mapping of str to str
         Variables that made these settings differ from what the environment says.
+    hub : HubPart, optional
+        The Hub's part; without one there are neither sign-in nor pages, and API keys alone.
     prefect_database_url : str
         Where Prefect keeps its runs; a SQLite file in the home folder when empty.
     """
+    told = overrides if hub is None else hub.service_variables
+    site = service_address(settings) if hub is None else hub.service_address
     first = [
         ChildSpec(
             name="service",
             argv=(sys.executable, "-m", "crowdsky.api.serve"),
-            variables=overrides,
-            ready_url=f"{service_address(settings)}/api/v1/health",
+            variables=told,
+            ready_url=f"{site}/api/v1/health",
         )
     ]
+    if hub is not None:
+        # The Hub looks for its services before it names their routes, so they start together.
+        first += [hub.hub, hub.pages]
     if not settings.prefect_api_url:
         first.insert(0, _prefect_server(settings, prefect_database_url))
     flows = {**overrides, **_prefect_client(settings)}
+    if hub is not None:
+        flows["CROWDSKY_PUBLIC_URL"] = told["CROWDSKY_PUBLIC_URL"]
     worker = ChildSpec(
         name="worker",
         argv=(sys.executable, "-m", "flows.worker"),
@@ -63,7 +74,18 @@ def platform_specs(
         argv=(sys.executable, "-m", "flows.maintenance"),
         variables=flows,
     )
-    return [first, [worker, maintenance]]
+    if hub is None:
+        return [first, [worker, maintenance]]
+    return [[hub.proxy], first, [worker, maintenance, _example_night(settings, overrides)]]
+
+
+def _example_night(settings: ServerSettings, overrides: Mapping[str, str]) -> ChildSpec:
+    return ChildSpec(
+        name="example",
+        argv=(sys.executable, "-m", "crowdsky.supervise.example_night", str(settings.home)),
+        variables=overrides,
+        once=True,
+    )
 
 
 def _prefect_server(settings: ServerSettings, database_url: str) -> ChildSpec:

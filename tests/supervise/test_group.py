@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -117,6 +118,63 @@ def test_what_dies_is_started_again_and_it_is_said(stage: Stage) -> None:
         f"a was killed by SIGKILL; it is started again in 0.05 s (see {stage.folder}/logs/a.log)"
     ]
     assert group.pids["b"] == first["b"]
+
+
+def test_a_start_that_fails_is_tried_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process can be had for a moment: the supervision goes on all the same."""
+    group = stage.group([program("one", SLEEP)])
+    group.start()
+    (child,) = group.children
+    start, tries = child.start, list[int]()
+
+    def fails_once(guarded: Callable[[int], None]) -> None:
+        tries.append(len(tries))
+        if len(tries) == 1:
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        start(guarded)
+
+    monkeypatch.setattr(child, "start", fails_once)
+    first = child.pid
+    os.kill(first, signal.SIGKILL)
+    until(lambda: len(tries) == 2 and child.pid != first)
+    assert any(
+        "cannot be started (Resource temporarily unavailable)" in said for said in stage.said
+    )
+
+
+def test_one_that_has_done_its_work_is_left_alone_and_one_that_failed_is_not(stage: Stage) -> None:
+    done = program("done", "print('did it', flush=True)", once=True)
+    # It fails the first time only.
+    source = (
+        "import pathlib, sys; flag = pathlib.Path(sys.argv[1]); first = not flag.exists();"
+        "flag.touch(); print('tried', flush=True); sys.exit(3 if first else 0)"
+    )
+    failed = program("failed", source, str(stage.folder / "flag"), once=True)
+    group = stage.group([program("a", SLEEP), done, failed])
+    group.start()
+    assert set(group.pids) == {"a"}
+    until(lambda: stage.log("failed").count("tried") == 2)
+    until(lambda: all(child.pid == 0 for child in group.children if child.spec.once))
+    assert stage.log("done").count("did it") == 1
+    assert len(stage.said) == 1
+    assert stage.said[0].startswith("failed ended with code 3; ")
+
+
+def test_what_has_to_be_told_of_a_restart_is_told_until_it_has_heard(stage: Stage) -> None:
+    told: list[str] = []
+
+    def restarted() -> bool:
+        told.append(stage.log("a"))
+        return len(told) == 3
+
+    group = stage.group([program("a", SLEEP, restarted=restarted)])
+    group.start()
+    time.sleep(0.3)
+    assert told == []  # the first start is no restart
+    os.kill(group.pids["a"], signal.SIGKILL)
+    until(lambda: len(told) == 3)
+    time.sleep(0.3)
+    assert len(told) == 3
 
 
 def test_what_goes_on_dying_is_started_less_and_less_often(stage: Stage) -> None:
@@ -259,5 +317,6 @@ def test_a_guard_that_was_killed_is_replaced(
     (first,) = guards()
     first.kill()
     until(lambda: guards() and guards() != [first])
+    time.sleep(1.0)  # it is there a moment before it is told whom to look after
     process.kill()
     until(lambda: all(map(gone, children)))

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -92,9 +93,22 @@ def test_secrets_are_made_once_and_kept(tmp_path: Path) -> None:
     assert len(first.demo_password) >= 16
     assert load_secrets(tmp_path) == first
     assert mode(tmp_path / "secrets.json") == 0o600
-    assert first.demo_password not in repr(first)
+    for name, text in asdict(first).items():
+        assert name == "demo_api_key" or len(text) >= 16, name
+        assert not text or text not in repr(first), name
+    for name in ("cookie_secret", "crypt_key"):
+        assert len(bytes.fromhex(getattr(first, name))) == 32  # as JupyterHub wants them
     (tmp_path / "b").mkdir()
     assert load_secrets(tmp_path / "b").demo_password != first.demo_password
+
+
+def test_secrets_of_an_older_version_are_kept_and_completed(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.json"
+    path.write_text('{"demo_password": "as it was", "demo_api_key": "csk"}', encoding="utf-8")
+    found = load_secrets(tmp_path)
+    assert (found.demo_password, found.demo_api_key) == ("as it was", "csk")
+    assert found.ticket_secret
+    assert load_secrets(tmp_path) == found
 
 
 def test_secrets_that_others_could_read_are_closed(tmp_path: Path) -> None:
@@ -199,13 +213,11 @@ def test_the_demo_account_is_the_same_at_every_start(database_url: str, tmp_path
 def test_the_ready_file_is_whole_and_its_owners(tmp_path: Path) -> None:
     path = tmp_path / "ready.json"
     demo = DemoAccount("demo", "word", "key")
-    write_ready_file(
-        path, address="http://127.0.0.1:1", prefect="http://127.0.0.1:2", demo=demo, pids={"a": 5}
-    )
+    addresses = {"address": "http://127.0.0.1:1", "api": "http://127.0.0.1:1/api/v1"}
+    write_ready_file(path, addresses=addresses, demo=demo, pids={"a": 5})
     assert json.loads(path.read_text(encoding="utf-8")) == {
         "address": "http://127.0.0.1:1",
         "api": "http://127.0.0.1:1/api/v1",
-        "prefect": "http://127.0.0.1:2",
         "demo": {"user": "demo", "password": "word", "api_key": "key"},
         "pids": {"supervisor": os.getpid(), "a": 5},
     }
