@@ -1,0 +1,3 @@
+// What the kernel's connection takes from the root of @jupyterlab/services.
+export { ServerConnection } from "@jupyterlab/services/lib/serverconnection.js";
+export { CommsOverSubshells } from "@jupyterlab/services/lib/kernel/comm.js";
