@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from crowdsky.simulate import simulate_session
     from crowdsky.stars import StarList, detect_stars
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = [
     "CrowdSkyError",

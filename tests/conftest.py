@@ -12,6 +12,25 @@ from tests.databases import archive, database_url, postgresql_server, sqlite_tem
 __all__ = ["archive", "database_url", "postgresql_server", "sqlite_template"]
 
 
+# Folders whose tests share one server.
+_SHARED = ("browser", "pages_server")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have those tests run in one process that share a server, so that it is started once.
+
+    Nor do two Hubs ever run at once that give their users the same numbers.
+    """
+    for item in items:
+        if item.get_closest_marker("enable_socket"):
+            folder = item.path.parent.name
+            group = (
+                folder if folder in _SHARED else item.path.relative_to(real_data.ROOT).as_posix()
+            )
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def repo_root() -> Path:
     """The top folder of the checkout."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 import tomllib
@@ -12,11 +13,14 @@ from typing import Any
 import pytest
 
 # Named by another library, or by a command, and never imported here.
-SILENT = {"httptools", "psycopg", "uvloop"}
+SILENT = {"bqplot", "httptools", "ipykernel", "ipywidgets", "jupyterlab", "psycopg", "uvloop"}
 
 # distribution -> the name it is imported by, where they differ
 IMPORT_NAMES = {
     "astropy-healpix": "astropy_healpix",
+    "ipython": "IPython",
+    "jupyter-server": "jupyter_server",
+    "jupyterhub-nativeauthenticator": "nativeauthenticator",
     "opencv-python-headless": "cv2",
     "pillow": "PIL",
     "pyerfa": "erfa",
@@ -50,23 +54,37 @@ def imported_packages(folder: Path) -> set[str]:
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
                 found.add(node.module.split(".")[0])
-    return found - set(sys.stdlib_module_names) - {"crowdsky", "flows"}
+    return found - set(sys.stdlib_module_names) - {"crowdsky", "flows", "hub_config"}
 
 
 def test_what_is_imported_is_declared_and_the_other_way_round(
     project: dict[str, Any], repo_root: Path
 ) -> None:
     declared = {IMPORT_NAMES.get(name, name) for name in core(project) + extras(project)}
-    imported = imported_packages(repo_root / "crowdsky") | imported_packages(repo_root / "flows")
+    folders = (repo_root / name for name in ("crowdsky", "flows", "hub_config"))
+    imported = set[str]().union(*map(imported_packages, folders))
     assert imported | SILENT == declared
 
 
-def test_every_dependency_is_justified(project: dict[str, Any], repo_root: Path) -> None:
+def justified(repo_root: Path, *, npm: bool) -> list[str]:
     text = (repo_root / "CONTRIBUTING.md").read_text(encoding="utf-8")
     section = text.partition("\n## Dependencies")[2].partition("\n## ")[0]
-    justified = re.findall(r"^\| `([a-z0-9-]+)` \| \S.*\|$", section, re.MULTILINE)
+    tables = [part for part in section.split("\n\n") if part.lstrip().startswith("|")]
+    rows = "\n".join(part for part in tables if part.lstrip().startswith("| npm |") == npm)
+    return sorted(re.findall(r"^\| `([a-z0-9@/-]+)` \| \S.*\|$", rows, re.MULTILINE))
+
+
+def test_every_npm_package_is_justified(repo_root: Path) -> None:
+    package = json.loads((repo_root / "package.json").read_text(encoding="utf-8"))
+    named = [*package["dependencies"], *package["devDependencies"]]
+    assert justified(repo_root, npm=True) == sorted(named)
+    locked = json.loads((repo_root / "package-lock.json").read_text(encoding="utf-8"))
+    assert [name for name in named if f"node_modules/{name}" not in locked["packages"]] == []
+
+
+def test_every_dependency_is_justified(project: dict[str, Any], repo_root: Path) -> None:
     development = [bare_name(item) for item in project["dependency-groups"]["dev"]]
-    assert sorted(justified) == sorted(core(project) + extras(project) + development)
+    assert justified(repo_root, npm=False) == sorted(core(project) + extras(project) + development)
 
 
 def lock_lines(repo_root: Path) -> list[str]:

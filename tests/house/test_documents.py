@@ -11,8 +11,9 @@ import pytest
 
 from crowdsky import settings
 from crowdsky.cli.main import COMMANDS
+from crowdsky.settings import load_server_settings
 
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/operating.md"]
 
 
 def read(root: Path, name: str) -> str:
@@ -91,7 +92,50 @@ def test_every_setting_is_documented(repo_root: Path) -> None:
 def test_links_to_files_lead_somewhere(document: str, repo_root: Path) -> None:
     for link in re.findall(r"\]\(([^)#\s]+)", read(repo_root, document)):
         if "://" not in link:
-            assert (repo_root / link).exists(), link
+            assert ((repo_root / document).parent / link).exists(), link
+
+
+def test_the_example_of_a_configuration_file_is_one(tmp_path: Path, repo_root: Path) -> None:
+    example = repo_root / "docs/examples/crowdsky.toml"
+    found = load_server_settings(
+        {"CROWDSKY_HOME": str(tmp_path), "CROWDSKY_CONFIG": str(example)}
+    )  # refuses what is no setting
+    assert found.public_url == found.subdomain_host == "https://sky.example.org"
+    assert found.sign_up == "approval"
+    # What can be set in operating.md's text is a setting too.
+    named = re.findall(r"`([a-z_]+_(?:port|url|host|dir|days|s))`", read(repo_root, DOCUMENTS[-1]))
+    assert {"hub_port", "public_url", "mail_host"} <= set(named)
+    assert [name for name in named if not hasattr(found, name)] == []
+
+
+def test_the_example_of_a_unit_starts_what_is_there(repo_root: Path) -> None:
+    unit = read(repo_root, "docs/examples/crowdsky.service")
+    variables = set(re.findall(r"^Environment=(\w+)=", unit, re.MULTILINE))
+    assert variables
+    assert [name for name in variables if f"``{name}``" not in settings.__doc__] == []
+    (command,) = re.findall(r"^ExecStart=\S+/crowdsky ([a-z]+)(.*)$", unit, re.MULTILINE)
+    assert command[0] in COMMANDS
+    assert set(command[1].split()) <= options_of(command[0])
+    # The parts are stopped one wave after the other, so the whole takes longer than one of them.
+    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
+    assert int(seconds) >= 90
+
+
+def test_the_example_of_a_site_passes_on_what_pages_need(repo_root: Path) -> None:
+    site = read(repo_root, "docs/examples/nginx.conf")
+    assert site.count("{") == site.count("}")
+    for line in (
+        "client_max_body_size 0;",
+        "proxy_request_buffering off;",
+        "proxy_http_version 1.1;",
+        "proxy_set_header Upgrade $http_upgrade;",
+        "proxy_set_header Connection $connection_upgrade;",
+        "proxy_set_header Host $http_host;",
+        "proxy_set_header X-Forwarded-For $remote_addr;",
+        "proxy_set_header X-Forwarded-Proto $scheme;",
+        f"proxy_pass http://127.0.0.1:{load_server_settings({}).hub_port};",
+    ):
+        assert line in re.sub(r" +", " ", site), line
 
 
 def test_every_error_is_in_the_tree() -> None:

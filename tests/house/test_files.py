@@ -10,8 +10,9 @@ import pytest
 
 TEXT = {".py", ".md", ".toml", ".cff", ".yaml", ".yml", ".lock", ".txt", ".cfg", ".json", ""}
 # Folders in which people and build machines keep their things; a path into one is nobody else's.
+# (Jupyter's own images have a user jovyan.)
 MACHINE_PATH = re.compile(
-    r"(?<![\w.~/-])/(?:home|root|Users|mnt|work|opt|tmp|var/folders)/[\w.]|[A-Z]:\\Users\\"
+    r"(?<![\w.~/-])/(?:home|root|Users|mnt|work|opt|tmp|var/folders)/(?!jovyan\b)[\w.]|[A-Z]:\\Users\\"
 )
 SECRET = re.compile(
     r"AKIA[0-9A-Z]{16}|gh[pousr]_\w{36}|csk_[0-9A-Za-z]{16,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"

@@ -18,6 +18,7 @@ BREAKERS = {
     "cli-offline": ("cli/stack.py", "import urllib.request"),
     "engine-apart": ("work/__init__.py", "import prefect"),
     "client-apart": ("client/__init__.py", "import sqlalchemy"),
+    "pages-apart": ("pages/session.py", "import crowdsky.archive.books"),
     "no-sibling-cycles": ("frames/cards.py", "import crowdsky.frames.header"),
 }
 
@@ -76,6 +77,23 @@ def test_a_package_outside_the_layers_is_refused(house_copy: Path) -> None:
     refused = lint_imports(house_copy, "layers")
     assert refused.returncode == 1
     assert "attic" in refused.stdout + refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("pages/session.py", "import crowdsky.pages_server.places"),
+        ("pages_server/places.py", "import crowdsky.supervise.ports"),
+        ("tickets.py", "import crowdsky.frames.names"),
+        ("settings_source.py", "import crowdsky.settings"),
+    ],
+)
+def test_the_layers_of_the_site_hold(module: str, line: str, house_copy: Path) -> None:
+    path = house_copy / "crowdsky" / module
+    path.write_text(f"{path.read_text(encoding='utf-8')}\n{line}\n", encoding="utf-8")
+    refused = lint_imports(house_copy, "layers")
+    assert refused.returncode == 1, refused.stdout + refused.stderr
+    assert "BROKEN" in refused.stdout
 
 
 def test_an_indirect_import_of_the_network_is_refused(house_copy: Path) -> None:

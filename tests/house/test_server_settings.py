@@ -61,6 +61,17 @@ def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
         ("jobs = 0", "0: CROWDSKY_JOBS must be a whole number from 1 to 1024"),
         ("quota_gb = nan", "nan: CROWDSKY_QUOTA_GB must be a number from 0.001 to 1e+09"),
         ("jobs = true", "True: CROWDSKY_JOBS must be text, a number or a list"),
+        ('sign_up = "all"', "all: CROWDSKY_SIGN_UP must be one of open, approval, closed"),
+        ('spawner = "vm"', "vm: CROWDSKY_SPAWNER must be one of local, docker, kube"),
+        (
+            "minimum_password = 4",
+            "4: CROWDSKY_MINIMUM_PASSWORD must be a whole number from 8 to 128",
+        ),
+        (
+            'subdomain_host = "sky.org"',
+            "sky.org: CROWDSKY_SUBDOMAIN_HOST must begin with http:// or https://",
+        ),
+        ('mail_host = "mail.org"', "CROWDSKY_MAIL_SENDER must be an e-mail address"),
         ('public_url = "sky"', "sky: CROWDSKY_PUBLIC_URL must begin with http:// or https://"),
     ],
 )
@@ -75,6 +86,12 @@ def test_a_file_that_is_no_toml(tmp_path: Path) -> None:
     (tmp_path / "crowdsky.toml").write_text("jobs 3", encoding="utf-8")
     with pytest.raises(SettingsError, match=r"crowdsky\.toml: the configuration file cannot be"):
         load(tmp_path)
+
+
+def test_no_secret_is_in_a_message(tmp_path: Path) -> None:
+    names = ("MAIL_PASSWORD", "TICKET_SECRET", "HUB_DATABASE_URL")
+    shown = repr(load(tmp_path, **dict.fromkeys(names, "hush")))
+    assert "hush" not in shown
 
 
 def test_every_field_is_in_the_table() -> None:
