@@ -210,8 +210,6 @@ def job_line(job: Job) -> Line:
         "step": job.step,
         "reason": job.reason,
         "attempts": job.attempts,
-        "created": _text(job.created_utc),
-        "not_before": _text(job.not_before_utc),
         "started": _text(job.started_utc),
         "finished": _text(job.finished_utc),
         "worker": job.worker,
@@ -239,7 +237,6 @@ def frame_line(frame: Frame) -> Line:
         "reason": frame.reason.removeprefix(f"{frame.name}: "),
         "note": frame.note,
         "start": _text(frame.start_utc),
-        "weight": None if frame.weight is None else round(frame.weight, 3),
     }
     return {name: value for name, value in line.items() if value}
 

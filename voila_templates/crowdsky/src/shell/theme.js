@@ -21,7 +21,6 @@ export function startTheme(button) {
       button.title = `Colours: ${choice}. Click for ${CHOICES[(CHOICES.indexOf(choice) + 1) % 3]}.`;
       button.hidden = false;
     }
-    dispatchEvent(new CustomEvent("crowdsky-theme", { detail: { dark } }));
   }
 
   button?.addEventListener("click", () => {
